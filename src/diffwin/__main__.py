@@ -1,0 +1,5 @@
+"""`python -m diffwin`."""
+
+from diffwin.cli import main
+
+main()

@@ -1,0 +1,230 @@
+"""The command line. Every command makes a plan or reads a run folder; heavy imports wait until they are needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from diffwin.errors import BadInput, DiffwinError
+
+if TYPE_CHECKING:
+    from diffwin.results import Run
+
+app = typer.Typer(
+    name="diffwin",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="When, between noise and image, is each feature of a generative model's output decided?",
+)
+listing = typer.Typer(no_args_is_help=True, help="List what ships.")
+app.add_typer(listing, name="list")
+
+EXAMPLES = """
+Examples:
+
+  diffwin probe --prompt "a cook"
+
+  diffwin probe --prompt "a person" --prompt "a judge" --bases 64
+
+  diffwin probe --model noto-emoji
+
+  diffwin probe --model world.toml --levels 20 --out runs/world
+
+  diffwin probe --model stable-diffusion-v1-5/stable-diffusion-v1-5 --prompt "a photo of a doctor" --probe gender
+"""
+
+
+@app.command(epilog=EXAMPLES)
+def probe(
+    prompt: Annotated[list[str] | None, typer.Option(help="What to ask the model for; may be given again.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A shipped name, a hub id, a folder or a FILE.toml [default: emoji-sd].")
+    ] = None,
+    probes: Annotated[
+        list[str] | None, typer.Option("--probe", help="A shipped name or a FILE.toml; may be given again.")
+    ] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="renoise: noise the image afresh; branch: start from the states it passed.")
+    ] = None,
+    solver: Annotated[str | None, typer.Option(help="ddpm, ddim, euler, dpmpp-2m or sde-dpmpp-2m.")] = None,
+    eta: Annotated[float | None, typer.Option(help="Noise of ddim, 0 (none) to 1 (as ddpm).")] = None,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps of a full generation.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Classifier-free guidance scale; 1 is none.")] = None,
+    negative_prompt: Annotated[str | None, typer.Option(help="What guidance steers away from.")] = None,
+    bases: Annotated[int | None, typer.Option(help="Images a prompt to start from [default: 32].")] = None,
+    repeats: Annotated[int | None, typer.Option(help="Regenerations of each image at each level [default: 3].")] = None,
+    levels: Annotated[int | None, typer.Option(help="Noise levels measured, even in log-SNR [default: 9].")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same noise, on any machine [default: 0].")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16, float16.")] = None,
+    slots: Annotated[int | None, typer.Option(help="Rows that go through the network together.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder; the same command again goes on [default: runs/...].")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print windows.json instead of the table.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and do nothing.")] = False,
+) -> None:
+    """Measure when the features of a model's images are decided, and write a report."""
+    from diffwin.plan import Plan
+    from diffwin.run import prepare, run
+
+    given = {
+        "prompts": prompt, "model": model, "probes": probes, "mode": mode, "solver": solver, "eta": eta,
+        "steps": steps, "guidance": guidance, "negative_prompt": negative_prompt, "bases": bases, "repeats": repeats,
+        "levels": levels, "seed": seed, "device": device, "dtype": dtype, "slots": slots, "revision": revision,
+    }  # fmt: skip
+    plan = Plan.make(**{name: value for name, value in given.items() if value is not None})
+    if dry_run:
+        job = prepare(plan)
+        folder = out or job.plan.default_folder()
+        typer.echo(f"{job.cost():,} network rows at levels {', '.join(map(str, job.levels))} into {folder}")
+        return
+    with _progress() as progress:
+        finished = run(plan, out, progress=progress)
+    if as_json:
+        typer.echo(json.dumps(finished.summary(), indent=1, ensure_ascii=False))
+    else:
+        _show(finished)
+
+
+@app.command()
+def show(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
+    """Print a run's windows."""
+    _show(_open(run))
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
+    """Write a run's curves, windows and report again; needs no model."""
+    typer.echo(str(_open(run).write()))
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    out: Annotated[Path | None, typer.Option(help="Where to write [default: the run folder].")] = None,
+) -> None:
+    """Write samples, observations, curves and windows as Parquet and CSV."""
+    from diffwin.results import export_tables
+
+    for path in export_tables(_open(run), out):
+        typer.echo(str(path))
+
+
+@listing.command()
+def models() -> None:
+    """Models that ship with diffwin."""
+    from diffwin.models import shipped
+
+    _table(
+        ("model", "kind", "what it is", "licence"),
+        [(card.name, card.kind, card.description, card.licence) for card in shipped()],
+    )
+
+
+@listing.command("probes")
+def list_probes() -> None:
+    """Probes that ship with diffwin."""
+    from diffwin.probe.definition import shipped_definitions
+
+    _table(
+        ("probe", "reads", "kind", "labels"),
+        [(d.name, d.feature, d.kind, ", ".join(label.name for label in d.labels)) for d in shipped_definitions()],
+    )
+
+
+def _open(path: Path) -> Run:
+    from diffwin.results import open_run
+
+    return open_run(path)
+
+
+def _show(run: Run) -> None:
+    """The windows of whole prompts as a table, then where the report is."""
+    rows = []
+    for window in run.located:
+        if window.group != "all":
+            continue
+        decided = window.decision
+        at = f"{decided.log_snr:.2f} ({decided.low:.2f} to {decided.high:.2f})" if decided else "-"
+        done = f"{decided.fraction:.0%}" if decided else "-"
+        rows.append((window.prompt, window.feature, window.status.value, done, at, window.reason))
+    _table(("prompt", "feature", "status", "steps done", "decided at log-SNR", "because"), rows)
+    typer.echo(f"{run.evaluations:,} network rows; report: {run.folder / 'report.html'}")
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in head:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error with the rows done, the rate and the time left."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("network rows"),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("loading", total=None)
+
+        def update(done: int, total: int) -> None:
+            bar.update(task, description="generating", completed=done, total=total)
+
+        yield update
+
+
+def _stop(status: int, message: str) -> NoReturn:
+    print(f"diffwin: {message}", file=sys.stderr)
+    raise SystemExit(status)
+
+
+def _interrupt(signum: int, frame: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Entry point: exit status 0 done, 2 bad input (one line), 1 failure, 130 interrupted."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(standalone_mode=False)
+    except BadInput as error:
+        _stop(2, str(error))
+    except typer.exceptions.TyperException as error:
+        words = error.format_message() if hasattr(error, "format_message") else str(error)
+        _stop(2, " ".join(words.split()))
+    except DiffwinError as error:
+        _stop(1, str(error))
+    except KeyboardInterrupt:
+        _stop(130, "stopped; the same command goes on from here")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None

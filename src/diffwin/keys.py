@@ -1,0 +1,53 @@
+"""Addressed randomness: a draw is a function of where it is used, never of what was drawn before.
+
+A key names (seed, prompt, base, level, repeat, purpose); noise for one of its steps comes from a Philox counter
+(Salmon et al. 2011) set to that step. So the same trial gets the same noise in any batch, order, process or
+resumption. Drawn in float32 on the CPU and then moved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffwin.trials import Base, Trial
+
+Purpose = Literal["start", "erase", "step"]
+_STEPS_APART = 1 << 192  # the step takes the top 64 bits of the 256-bit counter: streams of 2^192 draws each
+
+
+@dataclass(frozen=True)
+class Key:
+    """The address of one generation's noise."""
+
+    seed: int
+    prompt: str
+    base: int
+    level: int
+    repeat: int
+
+    @classmethod
+    def of_base(cls, seed: int, base: Base) -> Key:
+        """Fresh generations have no level or repeat of their own."""
+        return cls(seed, base.prompt, base.index, -1, -1)
+
+    @classmethod
+    def of_trial(cls, seed: int, trial: Trial) -> Key:
+        return cls(seed, trial.prompt, trial.base, trial.level, trial.repeat)
+
+    @cached_property
+    def _prefix(self) -> bytes:
+        # the prompt is hashed apart, so that no text can imitate the fields around it
+        text = hashlib.blake2b(self.prompt.encode(), digest_size=32).digest()
+        return text + f"|{self.seed}|{self.base}|{self.level}|{self.repeat}".encode()
+
+    def noise(self, purpose: Purpose, step: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Standard normal noise of `shape` for one purpose and step, float32."""
+        digest = hashlib.blake2b(self._prefix + b"|" + purpose.encode(), digest_size=16).digest()
+        stream = np.random.Philox(key=int.from_bytes(digest, "little"), counter=step * _STEPS_APART)
+        return np.random.Generator(stream).standard_normal(shape, dtype=np.float32)

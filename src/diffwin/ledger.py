@@ -1,0 +1,210 @@
+"""The ledger: one SQLite file per run that holds what was planned, generated and read.
+
+One writer, in transactions, so that a process killed anywhere loses only what was in flight, and the same command goes
+on. A base is the sample at level 0; its regenerations are the samples above.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from diffwin.errors import BadInput, DiffwinError
+from diffwin.trials import Base, Trial
+
+FORMAT = 1
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS prompts (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS samples (
+    prompt INTEGER NOT NULL, base INTEGER NOT NULL, level INTEGER NOT NULL, repeat INTEGER NOT NULL,
+    evaluations INTEGER NOT NULL, image TEXT, missing TEXT,
+    PRIMARY KEY (prompt, base, level, repeat)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS states (
+    prompt INTEGER NOT NULL, base INTEGER NOT NULL, level INTEGER NOT NULL,
+    dtype TEXT NOT NULL, shape TEXT NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (prompt, base, level)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS observations (
+    prompt INTEGER NOT NULL, base INTEGER NOT NULL, level INTEGER NOT NULL, repeat INTEGER NOT NULL,
+    feature TEXT NOT NULL, label INTEGER, probabilities BLOB,
+    PRIMARY KEY (prompt, base, level, repeat, feature)) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One finished image with what was read in it; `readings` maps a feature to probabilities (labels,)."""
+
+    trial: Trial
+    evaluations: int
+    image: str | None
+    missing: str | None
+    readings: dict[str, NDArray[np.float64]]
+
+    @property
+    def is_base(self) -> bool:
+        return self.trial.level == 0
+
+
+class Ledger:
+    """A run's record; open it with `writing` to add to it or `reading` to look at it."""
+
+    def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
+        self._db, self.folder = connection, folder
+        self._prompts: dict[str, int] = {text: key for key, text in self._db.execute("SELECT id, text FROM prompts")}
+
+    @classmethod
+    @contextmanager
+    def writing(cls, folder: Path) -> Iterator[Ledger]:
+        """The one writer of a run folder, which is made if need be."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise BadInput(
+                "another process is writing here", where=str(folder), cure="wait, or use another --out"
+            ) from None
+        except OSError as error:
+            raise BadInput(
+                f"cannot write here ({error.strerror})", where=str(folder), cure="choose another --out"
+            ) from None
+        try:
+            with _connect(folder / "run.sqlite") as connection:
+                connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _TABLES)
+                yield cls(connection, folder)
+        finally:
+            lock.release()
+
+    @classmethod
+    @contextmanager
+    def reading(cls, folder: Path) -> Iterator[Ledger]:
+        if not (folder / "run.sqlite").is_file():
+            raise BadInput("no run.sqlite here", where=str(folder), cure="name the folder that a probe wrote")
+        with _connect(folder / "run.sqlite") as connection:
+            yield cls(connection, folder)
+
+    def get(self, name: str) -> Any:
+        """A value of the record, or None."""
+        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def put(self, **values: Any) -> None:
+        with self._db:
+            self._db.executemany(
+                "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+                [(name, json.dumps(value)) for name, value in values.items()],
+            )
+
+    def claim(self, identity: dict[str, Any]) -> None:
+        """Bind the folder to a plan's identity, or refuse with the difference."""
+        held, form = self.get("identity"), self.get("format")
+        if form not in (None, FORMAT):
+            raise BadInput(
+                f"written in format {form}, this diffwin writes {FORMAT}",
+                where=str(self.folder),
+                cure="use another --out",
+            )
+        if held is None:
+            self.put(identity=identity, format=FORMAT)
+            return
+        changed = [
+            f"{name} {held.get(name)!r} there, {value!r} here"
+            for name, value in identity.items()
+            if held.get(name) != value
+        ]
+        if changed:
+            raise BadInput(
+                f"holds another plan ({'; '.join(changed)})",
+                where=str(self.folder),
+                cure="use another --out, or the same settings",
+            )
+
+    def _prompt(self, text: str) -> int:
+        if text not in self._prompts:
+            with self._db:
+                key = self._db.execute("INSERT INTO prompts (text) VALUES (?)", (text,)).lastrowid
+            assert key is not None
+            self._prompts[text] = key
+        return self._prompts[text]
+
+    def add(self, samples: Sequence[Sample], states: Iterable[tuple[Base, int, NDArray[Any]]] = ()) -> None:
+        """Write samples, their observations and any states in one transaction."""
+        address = {id(s): (self._prompt(s.trial.prompt), s.trial.base, s.trial.level, s.trial.repeat) for s in samples}
+        kept = [(self._prompt(b.prompt), b.index, level, *_packed(state)) for b, level, state in states]
+        with self._db:
+            self._db.executemany("INSERT OR REPLACE INTO states VALUES (?,?,?,?,?,?)", kept)
+            self._db.executemany(
+                "INSERT OR REPLACE INTO samples VALUES (?,?,?,?,?,?,?)",
+                [(*address[id(s)], s.evaluations, s.image, s.missing) for s in samples],
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO observations VALUES (?,?,?,?,?,?,?)",
+                [(*address[id(s)], feature, *_reading(p)) for s in samples for feature, p in s.readings.items()],
+            )
+
+    def state(self, prompt: str, base: int, level: int) -> NDArray[Any]:
+        """The state of a base at a level (0: finished)."""
+        row = self._db.execute(
+            "SELECT dtype, shape, data FROM states WHERE prompt = ? AND base = ? AND level = ?",
+            (self._prompt(prompt), base, level),
+        ).fetchone()
+        if row is None:
+            raise DiffwinError(f"{self.folder}: no state of base {base} at level {level}")
+        return np.frombuffer(row[2], row[0]).reshape(json.loads(row[1])).copy()
+
+    def kept(self, prompt: str) -> set[tuple[int, int]]:
+        """(base, level) of every state that is held."""
+        return set(self._db.execute("SELECT base, level FROM states WHERE prompt = ?", (self._prompt(prompt),)))
+
+    def samples(self) -> pd.DataFrame:
+        """prompt, base, level, repeat, evaluations, image, missing: one row a sample, in order."""
+        return pd.read_sql_query(
+            "SELECT p.text AS prompt, base, level, repeat, evaluations, image, missing FROM samples s "
+            "JOIN prompts p ON p.id = s.prompt ORDER BY p.text, base, level, repeat",
+            self._db,
+        )
+
+    def observations(self) -> pd.DataFrame:
+        """prompt, base, level, repeat, feature, label (index, NaN if missing), probabilities (bytes of float64)."""
+        return pd.read_sql_query(
+            "SELECT p.text AS prompt, base, level, repeat, feature, label, probabilities FROM observations o "
+            "JOIN prompts p ON p.id = o.prompt ORDER BY p.text, feature, base, level, repeat",
+            self._db,
+        )
+
+
+@contextmanager
+def _connect(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        connection = sqlite3.connect(path)
+        connection.execute("PRAGMA schema_version")
+    except sqlite3.DatabaseError as error:
+        raise BadInput(f"not a run's ledger ({error})", where=str(path), cure="use another folder") from None
+    try:
+        yield connection
+    except sqlite3.OperationalError as error:
+        raise DiffwinError(f"{path}: {error}; what was written before is kept") from error
+    finally:
+        connection.close()
+
+
+def _packed(state: NDArray[Any]) -> tuple[str, str, bytes]:
+    return state.dtype.str, json.dumps(state.shape), np.ascontiguousarray(state).tobytes()
+
+
+def _reading(probabilities: NDArray[np.float64]) -> tuple[int | None, bytes | None]:
+    """(label, probabilities); an abstention has neither."""
+    if not np.all(np.isfinite(probabilities)):
+        return None, None
+    return int(np.argmax(probabilities)), np.asarray(probabilities, "<f8").tobytes()

@@ -1,0 +1,82 @@
+"""The plan of a run: every default in one place. The command line, TOML files and Python all make one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from diffwin.errors import BadInput
+from diffwin.trials import Mode
+
+# These decide every number of a run. A folder keeps to one choice of them; all the rest may grow.
+IDENTITY = ("model", "revision", "mode", "solver", "eta", "steps", "guidance", "negative_prompt", "seed", "dtype")
+
+LONGEST_PROMPT = 100_000
+
+
+class Plan(BaseModel):
+    """What to run. None means the model's own choice, filled in when the model's card is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompts: tuple[str, ...] = ()
+    model: str = "emoji-sd"
+    revision: str | None = None
+    probes: tuple[str, ...] = ()
+    mode: Mode = Mode.RENOISE
+    solver: str | None = None
+    eta: Annotated[float, Field(ge=0, le=1)] = 0.0
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
+    guidance: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
+    negative_prompt: str = ""
+    bases: Annotated[int, Field(ge=1, le=1_000_000)] = 32
+    repeats: Annotated[int, Field(ge=1, le=1_000_000)] = 3
+    levels: Annotated[int, Field(ge=1, le=1000)] = 9
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    device: str = "auto"
+    dtype: str = "auto"
+    slots: Annotated[int, Field(ge=1, le=65_536)] | None = None
+
+    @field_validator("prompts")
+    @classmethod
+    def _readable(cls, prompts: tuple[str, ...]) -> tuple[str, ...]:
+        for prompt in prompts:
+            if not prompt.strip():
+                raise ValueError("a prompt is empty; give it some words, or leave --prompt out for a model without")
+            if "\0" in prompt:
+                raise ValueError("a prompt holds a NUL character; take it out")
+            if not prompt.isprintable() and any("\ud800" <= c <= "\udfff" for c in prompt):
+                raise ValueError("a prompt is not valid Unicode; check the terminal's encoding")
+            if len(prompt) > LONGEST_PROMPT:
+                raise ValueError(f"a prompt has {len(prompt)} characters; {LONGEST_PROMPT} are read at most")
+        return tuple(dict.fromkeys(prompts))
+
+    @classmethod
+    def make(cls, **fields: Any) -> Plan:
+        """A plan, or BadInput with the first field that cannot be used."""
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"][:1]) or "plan"
+            option = "--prompt" if field == "prompts" else "--" + field.replace("_", "-")
+            message = str(first["msg"]).removeprefix("Value error, ")
+            given = "" if field == "prompts" else f" (given: {str(first['input'])[:60]})"
+            raise BadInput(f"{message}{given}", where=option) from None
+
+    def identity(self) -> dict[str, Any]:
+        """The fields that a run folder keeps to."""
+        return {name: self.model_dump(mode="json")[name] for name in IDENTITY}
+
+    def default_folder(self) -> Path:
+        """runs/MODEL-PROMPT-HASH: the same command finds the same folder again, another plan another one."""
+        words = "-".join(re.findall(r"[a-z0-9]+", " ".join(self.prompts).lower()))[:40].strip("-")
+        name = re.sub(r"[^A-Za-z0-9.]+", "-", Path(self.model).stem or self.model).strip("-.") or "model"
+        told = json.dumps([self.identity(), self.prompts], sort_keys=True)
+        digest = hashlib.blake2b(told.encode(), digest_size=3).hexdigest()
+        return Path("runs") / "-".join(part for part in (name, words, digest) if part)

@@ -1,0 +1,73 @@
+"""What diffwin asks of a generative model: erase, regenerate, and show the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diffwin.levels import Grid
+from diffwin.trials import Base, Mode, Trial
+
+State = torch.Tensor
+"""One sample in the model's own space, on the CPU: latents (c, h, w), pixels (c, h, w) or a point (d,)."""
+
+Samples = NDArray[Any]
+"""Rendered states: uint8 RGB pictures (n, h, w, 3), or float64 points (n, d) for a world without pictures."""
+
+States = Callable[[Trial], State]
+"""Where a trial starts: the clean base in renoise mode, the kept noisy state in branch mode."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A fresh sample and, for branch mode, the states it passed through, by level."""
+
+    base: Base
+    state: State
+    passed: dict[int, State] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Process(Protocol):
+    """A few verbs, streams rather than batches, so that an engine can fill its slots."""
+
+    name: str
+    """What was asked for: a shipped name, a hub id or a folder."""
+    grid: Grid
+    solver: str
+    stochastic: bool
+    guidance: float
+    takes_prompt: bool
+    """Whether the model reads a prompt; a process that does not is given the empty one."""
+    provenance: dict[str, str]
+    """Identity for the record: kind, revision or content hash, class names, licence."""
+    feature_labels: dict[str, tuple[str, ...]]
+    """Labels known exactly for every sample (mixtures, image sets), by feature; empty for a trained model."""
+    evaluations: int
+    """Network rows spent so far: one sample once through the network; a guidance pair is two."""
+
+    def check_prompt(self, prompt: str) -> None:
+        """BadInput for a prompt that the model cannot read whole."""
+
+    def cost(self, level: int) -> int:
+        """Network rows of one regeneration from `level`."""
+
+    def sample(self, bases: Iterable[Base], keep: Sequence[int] = ()) -> Iterator[Generation]:
+        """Fresh generations, in the order they finish, with the states at the levels of `keep`."""
+
+    def erase(self, state: State, trial: Trial) -> State:
+        """x_t ~ q(x_t | x_0 = state) at the trial's level, by the trial's own noise; level 0 is the identity."""
+
+    def regenerate(self, trials: Iterable[Trial], states: States, mode: Mode) -> Iterator[tuple[Trial, State]]:
+        """Finished samples of the trials, in the order they finish."""
+
+    def render(self, states: Sequence[State]) -> Samples:
+        """Decode finished states, in chunks that fit in memory."""
+
+    def read_truth(self, samples: Samples, feature: str) -> NDArray[np.float64]:
+        """Exact P(label | sample), shape (n, labels), for a feature of `feature_labels`."""

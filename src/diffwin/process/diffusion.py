@@ -1,0 +1,102 @@
+"""A diffusion model as a Process: the engine, a grid and a condition for each prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diffwin.errors import BadInput
+from diffwin.keys import Key
+from diffwin.levels import Grid
+from diffwin.process.base import Generation, Samples, State, States
+from diffwin.process.engine import Engine, Network, Row, Settings
+from diffwin.process.solvers import Table
+from diffwin.trials import Base, Mode, Trial
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a process says of itself in results."""
+
+    name: str
+    solver: str
+    stochastic: bool
+    provenance: dict[str, str] = field(default_factory=dict)
+    feature_labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Diffusion:
+    """The verbs of `Process` over one engine; a family adds `render`, and `condition` if it reads prompts."""
+
+    takes_prompt = False
+
+    def __init__(
+        self, identity: Identity, grid: Grid, table: Table, network: Network, settings: Settings, *, seed: int
+    ) -> None:
+        self.name, self.solver, self.stochastic = identity.name, identity.solver, identity.stochastic
+        self.provenance, self.feature_labels = identity.provenance, identity.feature_labels
+        self.grid, self.seed = grid, seed
+        self.engine = Engine(network, table, settings)
+
+    @property
+    def guidance(self) -> float:
+        return self.engine.settings.guidance
+
+    @property
+    def evaluations(self) -> int:
+        return self.engine.evaluations
+
+    def check_prompt(self, prompt: str) -> None:
+        if prompt and not self.takes_prompt:
+            raise BadInput(f"{self.name} takes no prompt", where="--prompt", cure="leave the prompt out")
+
+    def condition(self, prompt: str) -> int:
+        """The id by which the network knows this prompt; 0 is the unconditional one."""
+        return 0
+
+    def cost(self, level: int) -> int:
+        return self.engine.cost(level)
+
+    def sample(self, bases: Iterable[Base], keep: Sequence[int] = ()) -> Iterator[Generation]:
+        top, kept = self.grid.top, frozenset(keep)
+        rows = (Row(base, Key.of_base(self.seed, base), top, self.condition(base.prompt), keep=kept) for base in bases)
+        for row, state in self.engine.walk(rows):
+            assert isinstance(row.job, Base)
+            if top in kept:
+                row.passed[top] = self._noise_at_top(row)
+            yield Generation(row.job, state, row.passed)
+
+    def _noise_at_top(self, row: Row) -> State:
+        settings = self.engine.settings
+        noise = torch.from_numpy(row.key.noise("start", row.level, settings.shape)) * settings.prior_scale
+        return noise.to(settings.dtype)
+
+    def erase(self, state: State, trial: Trial) -> State:
+        if trial.level == 0:
+            return state
+        noise = torch.from_numpy(Key.of_trial(self.seed, trial).noise("erase", trial.level, tuple(state.shape)))
+        alpha, sigma = self.grid.alpha[trial.level], self.grid.sigma[trial.level]
+        return float(alpha) * state + float(sigma) * noise.to(state)
+
+    def regenerate(self, trials: Iterable[Trial], states: States, mode: Mode) -> Iterator[tuple[Trial, State]]:
+        for row, state in self.engine.walk(self._row(trial, states(trial), mode) for trial in trials):
+            assert isinstance(row.job, Trial)
+            yield row.job, state
+
+    def _row(self, trial: Trial, state: State, mode: Mode) -> Row:
+        start = self.erase(state, trial) if mode is Mode.RENOISE else state
+        return Row(trial, Key.of_trial(self.seed, trial), trial.level, self.condition(trial.prompt), start)
+
+    def render(self, states: Sequence[State]) -> Samples:
+        raise NotImplementedError
+
+    def read_truth(self, samples: Samples, feature: str) -> NDArray[np.float64]:
+        raise BadInput(
+            f"{self.name} does not know the true {feature} of a sample",
+            where="--probe truth",
+            cure="truth probes read mixtures and image sets only",
+        )

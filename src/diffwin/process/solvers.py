@@ -1,0 +1,152 @@
+"""Every one-step solver as a table of numbers, one row a level.
+
+A step goes from level i to the cleaner level i - 1:
+
+    out     = f(k_i x_i, t_i, condition)                          the network, called once
+    x0hat   = a_i x_i + b_i out                                   its estimate of the finished sample
+    x_{i-1} = c_x x_i + c_0 x0hat + c_p x0hat_previous + c_n z    z ~ N(0, I)
+
+With q = e^{-h}, h = lambda_{i-1} - lambda_i, lambda = ln(alpha / sigma), no row needs a scheduler object, and rows at
+different levels share one batch. DDIM(eta): Song et al. 2021, eq. 12 (eta = 1 is DDPM's ancestral step with the
+posterior variance, eta = 0 is Euler's on the probability flow in sigma / alpha). DPM-Solver++ 2M and SDE-DPM-Solver++
+2M: Lu et al. 2022, algorithm 2 and appendix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
+
+import numpy as np
+
+from diffwin.errors import BadInput
+from diffwin.levels import FloatArray, Grid
+
+Parametrisation = Literal["epsilon", "v_prediction", "sample", "flow"]
+Variance = Literal["small", "large"]
+SOLVERS = ("ddpm", "ddim", "euler", "dpmpp-2m", "sde-dpmpp-2m")
+_STOCHASTIC = {"ddpm", "sde-dpmpp-2m"}
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Coefficients by level, each of shape (N + 1,); row 0 is never used (level 0 is finished).
+
+    `c_first` replaces (c_0, c_p) on a row's first step, when it has no previous estimate. `c_clip` weighs what clipping
+    took from the estimate: DDIM keeps the direction to x_i that the network gave, clipped or not (0 for the others).
+    """
+
+    k: FloatArray
+    time: FloatArray
+    a: FloatArray
+    b: FloatArray
+    c_x: FloatArray
+    c_0: FloatArray
+    c_p: FloatArray
+    c_n: FloatArray
+    c_first: FloatArray
+    c_clip: FloatArray
+
+    @property
+    def second_order(self) -> bool:
+        return bool(np.any(self.c_p))
+
+    @property
+    def noisy(self) -> bool:
+        return bool(np.any(self.c_n))
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not np.all(np.isfinite(getattr(self, field.name)[1:])):
+                raise BadInput(
+                    f"coefficient {field.name} is not finite",
+                    where="solver table",
+                    cure="a schedule that ends in pure noise needs a v- or sample-predicting model",
+                )
+
+
+def is_stochastic(solver: str, eta: float = 0.0) -> bool:
+    """Whether the solver draws noise as it goes (a branch of a deterministic one always returns its base)."""
+    return check_solver(solver) in _STOCHASTIC or (solver == "ddim" and eta > 0)
+
+
+def check_solver(solver: str) -> str:
+    """The solver's name if there is one; BadInput with the list if not."""
+    if solver not in SOLVERS:
+        raise BadInput(f"unknown solver {solver!r}", where="--solver", cure=f"choose one of {', '.join(SOLVERS)}")
+    return solver
+
+
+def estimate(grid: Grid, parametrisation: Parametrisation) -> tuple[FloatArray, FloatArray]:
+    """(a, b) of x0hat = a x + b out, per level, for what the network predicts."""
+    alpha, sigma, one = grid.alpha, grid.sigma, np.ones_like(grid.alpha)
+    match parametrisation:
+        case "epsilon":
+            safe = np.where(alpha > 0, alpha, np.nan)
+            return one / safe, -sigma / safe
+        case "v_prediction":
+            return alpha, -sigma
+        case "sample":
+            return 0 * one, one
+        case "flow":
+            return one, -sigma
+    raise BadInput(
+        f"unknown parametrisation {parametrisation!r}", cure=f"choose one of {', '.join(get_args(Parametrisation))}"
+    )
+
+
+def build(
+    grid: Grid,
+    solver: str,
+    parametrisation: Parametrisation,
+    *,
+    eta: float = 0.0,
+    input_scale: FloatArray | None = None,
+    variance: Variance = "small",
+) -> Table:
+    """The table of one solver on one grid.
+
+    `eta` is read by ddim alone and `variance` by ddpm alone; `input_scale` is k (1 if not given).
+    """
+    check_solver(solver)
+    a, b = estimate(grid, parametrisation)
+    c_x, data, c_n, split = _steps(grid, solver, {"ddpm": 1.0, "ddim": eta}.get(solver, 0.0))
+    if solver == "ddpm" and variance == "large":
+        c_n = _large_variance(grid)
+    k = np.ones_like(grid.alpha) if input_scale is None else input_scale
+    c_clip = -grid.alpha * c_x if solver == "ddim" else np.zeros_like(c_x)
+    return Table(k, grid.time, a, b, c_x, data * (1 + split), -data * split, c_n, data, c_clip)
+
+
+def _large_variance(grid: Grid) -> FloatArray:
+    """Ho et al. 2020, section 3.2: c_n^2 = beta_t, the step's own share of noise; none at timestep 0."""
+    beta = 1 - (grid.alpha[1:] / grid.alpha[:-1]) ** 2
+    return np.concatenate([[0.0], np.sqrt(beta) * (grid.time[1:] > 0)])
+
+
+def _steps(grid: Grid, solver: str, eta: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """(c_x, data weight, c_n, second-order split) per level, row 0 zero."""
+    alpha_r, sigma_r, alpha_s, sigma_s = grid.alpha[:-1], grid.sigma[:-1], grid.alpha[1:], grid.sigma[1:]
+    q = alpha_s * sigma_r / (sigma_s * alpha_r)  # e^{-h}: 0 for a step out of pure noise or onto the clean sample
+    split = np.zeros_like(q)
+    if solver == "sde-dpmpp-2m":
+        c_x, data, c_n = sigma_r / sigma_s * q, alpha_r * (1 - q**2), sigma_r * np.sqrt(1 - q**2)
+        split = _second_order(q)
+    elif solver == "dpmpp-2m":
+        c_x, data, c_n = sigma_r / sigma_s, alpha_r * (1 - q), np.zeros_like(q)
+        split = _second_order(q)
+    else:
+        c_n = eta * sigma_r * np.sqrt(1 - q**2)
+        c_x = np.sqrt(sigma_r**2 - c_n**2) / sigma_s
+        data = alpha_r - alpha_s * c_x
+    return tuple(np.concatenate([[0.0], part]) for part in (c_x, data, c_n, split))  # type: ignore[return-value]
+
+
+def _second_order(q: FloatArray) -> FloatArray:
+    """h / (2 h_previous) of each step; 0 (first order) where either step is infinite, as on the last one."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        h = -np.log(q)
+        ratio = h[:-1] / (2 * h[1:])
+    split = np.zeros_like(q)
+    split[:-1] = np.where(np.isfinite(h[:-1]) & np.isfinite(h[1:]), ratio, 0.0)
+    return split

@@ -1,0 +1,253 @@
+"""A finished or unfinished run as its folder holds it: curves, windows, report. No model and no torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from diffwin.errors import BadInput
+from diffwin.ledger import Ledger
+from diffwin.levels import Grid
+from diffwin.plan import Plan
+from diffwin.report.findings import Findings
+from diffwin.report.page import write_report
+from diffwin.survival import Readings, curve_table, readings_of
+from diffwin.version import VERSION
+from diffwin.window import CONFIDENCE, EDGE, Window, locate
+
+SCHEMA = "diffwin/windows/1"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder. `curves` and `windows` are computed from the ledger, so they follow it as it grows."""
+
+    folder: Path
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """What the run recorded of itself: plan, model, grid, probes, versions."""
+        with Ledger.reading(self.folder) as ledger:
+            record = ledger.get("record")
+        if record is None:
+            raise BadInput("the run stopped before it began", where=str(self.folder), cure="run the same command again")
+        return dict(record)
+
+    @cached_property
+    def plan(self) -> Plan:
+        return Plan.make(**self.record["plan"])
+
+    @cached_property
+    def grid(self) -> Grid:
+        return Grid(**{name: np.array(values) for name, values in self.record["grid"].items()})
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """One row a generated image: prompt, base, level (0: the base), repeat, evaluations, image, missing."""
+        with Ledger.reading(self.folder) as ledger:
+            return ledger.samples()
+
+    @cached_property
+    def observations(self) -> pd.DataFrame:
+        """One row an image and feature: label index (NaN if missing) and probabilities."""
+        with Ledger.reading(self.folder) as ledger:
+            return ledger.observations()
+
+    @cached_property
+    def readings(self) -> list[Readings]:
+        return readings_of(self.observations, self.record["labels"], list(self.grid.log_snr))
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """Survival per prompt, feature, group and level."""
+        return curve_table(self.readings, list(self.grid.time))
+
+    @cached_property
+    def located(self) -> list[Window]:
+        """Every window, or the outcome that is not one."""
+        seed = self.plan.seed
+        return [locate(each.of_group(name), self.grid, seed=seed) for each in self.readings for name in each.groups]
+
+    @property
+    def windows(self) -> pd.DataFrame:
+        """Windows as a table; onset, decision and end spread into columns such as `decision_log_snr`."""
+        return pd.json_normalize([window.as_dict() for window in self.located], sep="_")
+
+    @property
+    def evaluations(self) -> int:
+        """Network rows behind the samples held: one sample once through the network, a guidance pair is two."""
+        return int(self.samples["evaluations"].sum())
+
+    def write(self) -> Path:
+        """Write curves.csv, windows.json, plan.json and the report; returns the report's path."""
+        _replace(self.folder / "plan.json", json.dumps(self.record, indent=1, ensure_ascii=False))
+        _replace(self.folder / "curves.csv", _safe_cells(self.curves).to_csv(index=False))
+        _replace(
+            self.folder / "windows.json", json.dumps(self.summary(), indent=1, ensure_ascii=False, allow_nan=False)
+        )
+        return self.report()
+
+    def report(self) -> Path:
+        """Write report.html, report.md and the figures; returns the page's path."""
+        return write_report(self.folder, self.findings())
+
+    def summary(self) -> dict[str, Any]:
+        """The content of windows.json."""
+        record, plan = self.record, self.record["plan"]
+        head = {name: plan[name] for name in ("mode", "guidance", "steps", "seed")}
+        return {
+            "schema": SCHEMA,
+            "diffwin": VERSION,
+            "model": record["model"]["name"],
+            "solver": record["model"]["solver"],
+            "stochastic": record["model"]["stochastic"],
+            **head,
+            "evaluations": self.evaluations,
+            "edge": EDGE,
+            "confidence": CONFIDENCE,
+            "windows": [window.as_dict() for window in self.located],
+        }
+
+    def findings(self) -> Findings:
+        """The report's input."""
+        trials, missing = self._trials(), self.samples[self.samples["missing"].notna()]
+        return Findings(
+            title=self.record["model"]["name"],
+            model=self.record["model"]["name"],
+            prompts=list(self.plan.prompts) or [""],
+            features=list(self.record["labels"]),
+            labels={feature: tuple(labels) for feature, labels in self.record["labels"].items()},
+            sensitive=frozenset(self.record["sensitive"]),
+            steps=self.grid.top,
+            level_log_snr=list(self.grid.log_snr),
+            windows=self.located,
+            curves=self.curves,
+            trials=trials,
+            missing=pd.concat([_missing(missing), _abstained(self.observations)], ignore_index=True),
+            settings=dict(self._settings()),
+            caveats=list(self._caveats()),
+        )
+
+    def _trials(self) -> pd.DataFrame:
+        """Readings beside those of their bases, in the columns of `Findings.trials`."""
+        labels = self.record["labels"]
+        key = ["prompt", "base", "feature"]
+        rows = self.observations.dropna(subset=["label"]).copy()
+        images = self.samples[["prompt", "base", "level", "repeat", "image"]]
+        rows = rows.merge(images, on=["prompt", "base", "level", "repeat"], how="left")
+        bases = rows[rows["level"] == 0][[*key, "label", "image"]]
+        bases = bases.rename(columns={"label": "base_index", "image": "base_image"})
+        rows = rows.merge(bases, on=key, how="inner")
+        index = rows["base_index"].astype(int)
+        rows["probability"] = [
+            float(np.frombuffer(packed, "<f8")[at]) for packed, at in zip(rows["probabilities"], index, strict=True)
+        ]
+        rows["survived"] = rows["label"].astype(int) == index
+        for column, source in (("base_label", "base_index"), ("label", "label")):
+            rows[column] = [labels[f][int(i)] for f, i in zip(rows["feature"], rows[source], strict=True)]
+        return rows[[*key, "level", "repeat", "label", "base_label", "survived", "probability", "image", "base_image"]]
+
+    def labelled(self) -> pd.DataFrame:
+        """Observations in words: the label's name, and its probabilities as JSON."""
+        labels = self.record["labels"]
+        frame = self.observations.drop(columns="probabilities")
+        frame["label"] = [
+            labels[f][int(i)] if pd.notna(i) else None for f, i in zip(frame["feature"], frame["label"], strict=True)
+        ]
+        packed = zip(self.observations["feature"], self.observations["probabilities"], strict=True)
+        frame["probabilities"] = [
+            json.dumps(dict(zip(labels[f], np.frombuffer(p, "<f8").tolist(), strict=True))) if p else None
+            for f, p in packed
+        ]
+        return frame
+
+    def _settings(self) -> Iterator[tuple[str, str]]:
+        record, plan, model = self.record, self.record["plan"], self.record["model"]
+        kind = "stochastic" if model["stochastic"] else "deterministic"
+        yield "model", model["name"]
+        yield "mode", plan["mode"]
+        yield "solver", f"{model['solver']} ({kind}), {self.grid.top} steps, guidance {plan['guidance']:g}"
+        yield "levels measured", ", ".join(map(str, record["levels"]))
+        yield "bases, repeats", f"{plan['bases']} a prompt, {plan['repeats']} a base and level"
+        yield "network rows", f"{self.evaluations:,}"
+        yield "seed", str(plan["seed"])
+        for name, value in model["provenance"].items():
+            yield f"model {name}", value
+        for name, told in record["probes"].items():
+            yield f"probe {name}", "; ".join(f"{key} {value}" for key, value in told.items())
+        for name, value in record["versions"].items():
+            yield f"{name} version", value
+
+    def _caveats(self) -> Iterator[str]:
+        yield "Survival is what the probes read; it is not corrected for their errors."
+        for feature in self.record["unmeasured"]:
+            yield f"The error of the probe of {feature} has not been measured."
+        if not self.record["model"]["stochastic"]:
+            yield "The solver is deterministic: its survival follows another law than that of a stochastic one."
+        if (top := float(self.grid.log_snr[-1])) > -6.0:
+            yield (
+                f"The noisiest level has log-SNR {top:.2f}: it does not quite forget the image, so what is decided "
+                "earliest may be seen late."
+            )
+        if (count := int(self.samples["missing"].notna().sum())) > 0:
+            yield f"{count} images are missing; they count neither as survived nor as lost."
+
+
+def open_run(path: str | Path) -> Run:
+    """A run folder, with no model at hand; BadInput if it holds no run."""
+    run = Run(Path(path))
+    _ = run.record
+    return run
+
+
+def _missing(samples: pd.DataFrame) -> pd.DataFrame:
+    return (
+        samples[["prompt", "base", "level", "repeat", "missing"]]
+        .rename(columns={"missing": "reason"})
+        .assign(feature="all")
+    )
+
+
+def _abstained(observations: pd.DataFrame) -> pd.DataFrame:
+    rows = observations[observations["label"].isna()]
+    return rows[["prompt", "base", "level", "repeat", "feature"]].assign(reason="the probe abstained")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write whole or not at all."""
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
+
+
+def _safe_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """Text that a spreadsheet would run as a formula gets a leading apostrophe."""
+    safe = frame.copy()
+    for column in frame.select_dtypes(include=["object", "string"]):
+        safe[column] = [f"'{text}" if str(text)[:1] in "=+-@\t\r" else text for text in safe[column]]
+    return safe
+
+
+def export_tables(run: Run, out: Path | None = None) -> list[Path]:
+    """Samples, observations, curves and windows as Parquet and CSV; returns the files."""
+    folder = out or run.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, frame in (
+        ("samples", run.samples),
+        ("observations", run.labelled()),
+        ("curves", run.curves),
+        ("windows", run.windows),
+    ):
+        frame.to_parquet(folder / f"{name}.parquet", index=False)
+        _replace(folder / f"{name}.csv", _safe_cells(frame).to_csv(index=False))
+        written += [folder / f"{name}.parquet", folder / f"{name}.csv"]
+    return written

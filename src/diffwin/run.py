@@ -1,0 +1,285 @@
+"""run(plan): the one function that joins the rest.
+
+Bases are generated, trials regenerate from them, probes read both, the ledger keeps everything; curves, windows and
+the report follow from the ledger alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffwin.errors import BadInput
+from diffwin.ledger import Ledger, Sample
+from diffwin.models import ModelCard, describe
+from diffwin.pictures import load_pictures, save_pictures
+from diffwin.plan import Plan
+from diffwin.results import Run
+from diffwin.trials import Base, Mode, Trial
+from diffwin.version import VERSION
+
+if TYPE_CHECKING:
+    from diffwin.probe.base import Probe
+    from diffwin.process.base import Process, State
+
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+"""Called with (network rows done, network rows in all) as samples finish."""
+
+CHUNK = 32
+"""Finished samples that are decoded, read and written together."""
+
+RECORDED = ("diffusers", "numpy", "open_clip_torch", "torch", "transformers")
+
+
+def run(plan: Plan, out: str | Path | None = None, *, progress: Progress = lambda done, total: None) -> Run:
+    """Carry a plan out, or on, in its folder; returns the finished run with its report written."""
+    job = prepare(plan)
+    folder = Path(out) if out is not None else job.plan.default_folder()
+    with Ledger.writing(folder) as ledger:
+        ledger.claim(job.identity)
+        ledger.put(record=job.record(ledger.get("record")))
+        _Work(job, ledger, progress).do()
+    finished = Run(folder)
+    finished.write()
+    return finished
+
+
+def probe(
+    prompt: str | Sequence[str] = (),
+    *,
+    out: str | Path | None = None,
+    progress: Progress = lambda done, total: None,
+    **fields: Any,
+) -> Run:
+    """Measure when the features of a model's images are decided.
+
+    `prompt` is one or several; every other field is one of `Plan` (model, probes, mode, solver, steps, guidance,
+    bases, repeats, levels, seed, device, dtype, slots, ...). Raises BadInput for what cannot be used.
+
+    >>> run = diffwin.probe("a cook")                            # doctest: +SKIP
+    >>> run.windows[["feature", "status", "decision_log_snr"]]   # doctest: +SKIP
+    """
+    prompts = (prompt,) if isinstance(prompt, str) else tuple(prompt)
+    return run(Plan.make(prompts=prompts, **fields), out, progress=progress)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A plan with everything it names at hand."""
+
+    plan: Plan
+    process: Process
+    probes: Sequence[Probe]
+    levels: tuple[int, ...]
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        return self.plan.prompts or ("",)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The plan's identity and the content of its model: a folder with other weights is another model."""
+        return self.plan.identity() | {"content": self.process.provenance.get("content", "")}
+
+    @property
+    def bases(self) -> list[Base]:
+        return [Base(prompt, index) for prompt in self.prompts for index in range(self.plan.bases)]
+
+    @property
+    def trials(self) -> Iterator[Trial]:
+        """Noisiest first, so that no long walk is left alone at the end."""
+        for level in sorted(self.levels, reverse=True):
+            for prompt in self.prompts:
+                for base in range(self.plan.bases):
+                    yield from (Trial(prompt, base, level, repeat) for repeat in range(self.plan.repeats))
+
+    def cost(self) -> int:
+        """Network rows of the whole plan."""
+        walks = self.process.cost(self.process.grid.top) + self.plan.repeats * sum(map(self.process.cost, self.levels))
+        return len(self.prompts) * self.plan.bases * walks
+
+    def record(self, before: dict[str, Any] | None) -> dict[str, Any]:
+        """What the results need to know of the run, joined with what an earlier, smaller plan put there."""
+        before = before or {"plan": {"prompts": []}, "levels": [], "labels": {}, "sensitive": [], "probes": {}}
+        grid, process = self.process.grid, self.process
+        plan = self.plan.model_dump(mode="json")
+        plan["prompts"] = list(dict.fromkeys([*before["plan"]["prompts"], *self.plan.prompts]))
+        return {
+            "plan": plan,
+            "model": {
+                "name": process.name,
+                "solver": process.solver,
+                "stochastic": process.stochastic,
+                "provenance": process.provenance,
+            },
+            "grid": {name: getattr(grid, name).tolist() for name in ("alpha", "sigma", "time")},
+            "levels": sorted({*before["levels"], *self.levels}),
+            "labels": before["labels"] | {each.feature: list(each.labels) for each in self.probes},
+            "sensitive": sorted({*before["sensitive"], *(each.feature for each in self.probes if each.sensitive)}),
+            "probes": before["probes"] | {each.name: each.provenance for each in self.probes},
+            "unmeasured": sorted(each.feature for each in self.probes if each.confusion is None),
+            "versions": {"diffwin": VERSION} | {name: version(name) for name in RECORDED},
+        }
+
+
+def prepare(plan: Plan) -> Job:
+    """Load what a plan names and check all of it, before anything is written."""
+    from diffwin.probe.load import load_probes
+    from diffwin.process.load import load
+
+    plan = fill(plan, describe(plan.model))
+    process = load(
+        plan.model,
+        solver=plan.solver,
+        steps=plan.steps,
+        guidance=plan.guidance,
+        negative_prompt=plan.negative_prompt,
+        seed=plan.seed,
+        device=plan.device,
+        dtype=plan.dtype,
+        slots=plan.slots,
+        eta=plan.eta,
+        revision=plan.revision,
+    )
+    if process.takes_prompt and not plan.prompts:
+        raise BadInput(f"{process.name} needs a prompt", where="--prompt", cure='give one, such as --prompt "a cook"')
+    for prompt in plan.prompts:
+        process.check_prompt(prompt)
+    probes = load_probes(plan.probes, process, device=plan.device)
+    if not probes:
+        raise BadInput(
+            f"no probe is known for {process.name}", where="--probe", cure="name one; see `diffwin list probes`"
+        )
+    # the grid may be coarser than asked for, and results name what was done
+    plan = plan.model_copy(update={"steps": process.grid.top, "solver": process.solver, "guidance": process.guidance})
+    return Job(plan, process, probes, process.grid.spread(plan.levels))
+
+
+def fill(plan: Plan, card: ModelCard) -> Plan:
+    """The plan with the model's own choices where it made none."""
+    own = {name: getattr(card, name) for name in ("solver", "steps", "guidance") if getattr(plan, name) is None}
+    if not plan.probes:
+        own["probes"] = tuple(card.probes)
+    return plan.model_copy(update=own)
+
+
+class _Work:
+    """Carries out what the ledger does not hold yet."""
+
+    def __init__(self, job: Job, ledger: Ledger, progress: Progress) -> None:
+        self.job, self.ledger, self.progress = job, ledger, progress
+        self.features = frozenset(each.feature for each in job.probes)
+        self.keep = job.levels if job.plan.mode is Mode.BRANCH else ()
+
+    def do(self) -> None:
+        held = self._held()
+        bases = [base for base in self.job.bases if not self._holds(base, held)]
+        trials = [trial for trial in self.job.trials if trial not in held]
+        cost = self.job.process.cost
+        self._total = len(bases) * cost(self.job.process.grid.top) + sum(cost(trial.level) for trial in trials)
+        self._start = self.job.process.evaluations
+        for chunk in _chunks(self.job.process.sample(bases, self.keep), CHUNK):
+            states = [(g.base, 0, g.state.numpy()) for g in chunk]
+            states += [(g.base, level, state.numpy()) for g in chunk for level, state in g.passed.items()]
+            self._write([(_as_trial(g.base), g.state) for g in chunk], states)
+        lost = self._lost()
+        trials = [trial for trial in trials if trial.of not in lost]
+        for done in _chunks(self.job.process.regenerate(trials, self._state, self.job.plan.mode), CHUNK):
+            self._write(done)
+
+    def _held(self) -> set[Trial]:
+        """Samples that need no work: read by every probe, or missing. Kept pictures are read by new probes first."""
+        samples = self.ledger.samples()
+        self._read_again(samples)
+        observed = self.ledger.observations().groupby(["prompt", "base", "level", "repeat"])["feature"].agg(frozenset)
+        held = {Trial(*key) for key, features in observed.items() if self.features <= features}
+        gone = samples[samples["missing"].notna()]
+        return held | {Trial(*key) for key in gone[["prompt", "base", "level", "repeat"]].itertuples(index=False)}
+
+    def _read_again(self, samples: Any) -> None:
+        observed = self.ledger.observations().groupby(["prompt", "base", "level", "repeat"])["feature"].agg(frozenset)
+        pictures = samples[samples["image"].notna()]
+        stale = [
+            (Trial(row.prompt, row.base, row.level, row.repeat), row.evaluations, row.image)
+            for row in pictures.itertuples(index=False)
+            if not self.features <= observed.get((row.prompt, row.base, row.level, row.repeat), frozenset())
+        ]
+        for chunk in _chunks(iter(stale), CHUNK):
+            shown = load_pictures(self.ledger.folder, [image for _, _, image in chunk])
+            readings = self._read(shown)
+            self.ledger.add(
+                [Sample(t, cost, image, None, r) for (t, cost, image), r in zip(chunk, readings, strict=True)]
+            )
+
+    def _holds(self, base: Base, held: set[Trial]) -> bool:
+        """Whether a base is there, with every state that branch mode starts from."""
+        if _as_trial(base) not in held:
+            return False
+        return not self.keep or {(base.index, level) for level in self.keep} <= self.ledger.kept(base.prompt)
+
+    def _lost(self) -> set[Base]:
+        samples = self.ledger.samples()
+        gone = samples[(samples["level"] == 0) & samples["missing"].notna()]
+        return {Base(prompt, index) for prompt, index in gone[["prompt", "base"]].itertuples(index=False)}
+
+    def _state(self, trial: Trial) -> State:
+        import torch
+
+        level = trial.level if self.job.plan.mode is Mode.BRANCH else 0
+        return torch.from_numpy(self.ledger.state(trial.prompt, trial.base, level))
+
+    def _write(
+        self, finished: Sequence[tuple[Trial, State]], states: Iterable[tuple[Base, int, NDArray[Any]]] = ()
+    ) -> None:
+        """Decode, read and record one chunk."""
+        trials = [trial for trial, _ in finished]
+        shown = self.job.process.render([state for _, state in finished])
+        faults = _faults([state for _, state in finished], shown)
+        good = [i for i, fault in enumerate(faults) if fault is None]
+        pictures = shown.ndim == 4
+        paths = save_pictures(self.ledger.folder, trials, shown) if pictures else [None] * len(trials)
+        readings: list[dict[str, NDArray[np.float64]]] = [{} for _ in trials]
+        for i, reading in zip(good, self._read(shown[good]), strict=True):
+            readings[i] = reading
+        cost = self.job.process.cost
+        rows = [cost(trial.level or self.job.process.grid.top) for trial in trials]
+        self.ledger.add([Sample(*each) for each in zip(trials, rows, paths, faults, readings, strict=True)], states)
+        self.progress(self.job.process.evaluations - self._start, self._total)
+
+    def _read(self, shown: NDArray[Any]) -> list[dict[str, NDArray[np.float64]]]:
+        if not len(shown):
+            return []
+        read = {each.feature: each.read(shown) for each in self.job.probes}
+        return [{feature: rows[i] for feature, rows in read.items()} for i in range(len(shown))]
+
+
+def _as_trial(base: Base) -> Trial:
+    """Where a base stands in the ledger: level 0 of itself."""
+    return Trial(base.prompt, base.index, 0, 0)
+
+
+def _faults(states: Sequence[State], shown: NDArray[Any]) -> list[str | None]:
+    """Why a sample cannot be read, or None: a failed number or a blank picture is missing, never a lost feature."""
+    reasons: list[str | None] = []
+    for state, picture in zip(states, shown, strict=True):
+        if not bool(state.isfinite().all()):
+            reasons.append("the model gave numbers that are not finite")
+        elif picture.dtype == np.uint8 and not picture.any():
+            reasons.append("the picture is black")
+        else:
+            reasons.append(None)
+    return reasons
+
+
+def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    walk = iter(items)
+    while chunk := list(islice(walk, size)):
+        yield chunk
