@@ -1,0 +1,33 @@
+"""Zero-shot probes: whose words lie closest to the picture (Radford et al. 2021, section 3.1.4)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diffwin.probe.defined import DefinedProbe, softmax
+from diffwin.probe.definition import Definition, Label
+from diffwin.probe.encoder import ImageEncoder
+
+
+class ClipProbe(DefinedProbe):
+    """Softmax over labels of the model's logit scale times the cosine of picture and label.
+
+    A label is the mean of the unit embeddings of its texts, every phrase in every template, scaled to length one.
+    """
+
+    def __init__(self, definition: Definition, encoder: ImageEncoder) -> None:
+        model, pretrained = definition.clip_model
+        super().__init__(definition, model=model, pretrained=pretrained or "", weights=encoder.weights)
+        self.encoder = encoder
+        heads = [self._head(label, definition.templates) for label in definition.labels]
+        self._heads = torch.stack(heads)  # (labels, d)
+
+    def _head(self, label: Label, templates: tuple[str, ...]) -> torch.Tensor:
+        texts = [template.replace("{}", phrase) for phrase in label.phrases for template in templates]
+        return torch.nn.functional.normalize(self.encoder.embed_texts(texts).mean(dim=0), dim=0)
+
+    def probabilities(self, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+        logits = self.encoder.logit_scale * self.encoder.embed(pictures) @ self._heads.T
+        return softmax(logits.double().numpy())

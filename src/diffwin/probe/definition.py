@@ -1,0 +1,242 @@
+"""Probe definitions: TOML files that say what is read, in which words, by which model, and how well.
+
+    name = "emoji-background"
+    version = 1
+    kind = "clip"                      # clip | colour | classifier | truth
+    feature = "background"
+    description = "..."
+    model = "emoji-clip"
+    templates = ["a person on {}"]
+
+    [[label]]
+    name = "red"
+    phrases = ["a red background"]     # clip; `rgb` for colour, `classes` for classifier
+
+A file of the user's own is read, checked and used exactly like a shipped one. No torch here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import tomllib
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from diffwin.errors import BadInput
+from diffwin.paths import data_folder
+from diffwin.probe.confusion import Confusion, check_matrix, read_confusion
+
+Kind = Literal["clip", "colour", "classifier", "truth"]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f/\\:]+$")
+]
+Rgb = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+DEFAULT_CLIP = ("ViT-B-32", "laion2b_s34b_b79k")
+RESERVED_LABEL = "all"
+"""The group of every base together in curves and windows, so no label may be called that."""
+
+_MEANS = {"clip": "phrases", "colour": "rgb", "classifier": "classes"}
+"""The key by which a label is recognised, for each kind."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Label(_Strict):
+    """One label and what it is recognised by; the kind of the definition says which of the three."""
+
+    name: Name
+    phrases: tuple[Text, ...] = ()
+    rgb: Rgb | None = None
+    classes: tuple[Text, ...] = ()
+
+
+class Definition(_Strict):
+    """What one probe reads, and how."""
+
+    name: Name
+    version: Annotated[int, Field(ge=1)]
+    kind: Kind
+    feature: Name
+    description: Text
+    source: Text
+    labels: tuple[Label, ...] = Field(default=(), alias="label")
+    templates: tuple[Text, ...] = ("{}",)
+    model: Text | None = None
+    """A shipped model, a folder, or a name in open_clip (clip) or on the hub (classifier)."""
+    pretrained: Text | None = None
+    abstain_below: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """A sample whose two best probabilities lie closer together than this is not read: missing."""
+    sensitive: bool = False
+    confusion: tuple[tuple[float, ...], ...] | None = None
+    """Measured P(read | true), one row a true label."""
+    confusion_counts: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    """Samples behind each row of `confusion`."""
+    confusion_source: Text | None = None
+    confusion_file: Text | None = None
+    """JSON {feature: {labels, matrix, counts}}, in the shipped assets or beside the definition."""
+
+    _folder: Path = PrivateAttr(default=Path())
+    _digest: str = PrivateAttr(default="")
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return tuple(label.name for label in self.labels)
+
+    @property
+    def digest(self) -> str:
+        """The first 16 hex digits of the SHA-256 of the file."""
+        return self._digest
+
+    @property
+    def clip_model(self) -> tuple[str, str | None]:
+        """(model, pretrained) of a clip probe; a folder or hub id brings its own weights: None."""
+        return DEFAULT_CLIP if self.model is None else (self.model, self.pretrained)
+
+    def locate(self, name: str) -> Path | None:
+        """A file or folder that the definition names: beside the definition, or among the shipped assets."""
+        candidates = (self._folder / Path(name).expanduser(), data_folder("assets") / name)
+        return next((path for path in candidates if path.exists()), None)
+
+    def measured_confusion(self) -> Confusion | None:
+        """The measured error, from the definition or its `confusion_file`; None where nobody measured it."""
+        if self.confusion is not None:
+            return Confusion.of(self.confusion, self.confusion_counts, self.confusion_source or "")
+        if self.confusion_file is None:
+            return None
+        path = self.locate(self.confusion_file)
+        if path is None:
+            raise BadInput(
+                f"no file {self.confusion_file}",
+                where=f"probe {self.name}, confusion_file",
+                cure="give a path beside the definition, or leave the key out",
+            )
+        return read_confusion(path, self.feature, self.label_names)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.name == "truth":
+            raise ValueError("the name truth is taken by the probes of exact labels; choose another")
+        _check_labels(self.kind, self.labels)
+        _check_templates(self.templates)
+        if self.kind == "clip":
+            _check_distinct("phrase", (phrase for label in self.labels for phrase in label.phrases))
+        if self.kind == "classifier":
+            _check_distinct("class", (name for label in self.labels for name in label.classes))
+            if self.model is None:
+                raise ValueError("a classifier needs a model; name a shipped one, a folder or a hub id")
+        self._check_confusion()
+        return self
+
+    def _check_confusion(self) -> None:
+        if self.confusion is None:
+            if self.confusion_counts is not None:
+                raise ValueError("confusion_counts stand without a confusion matrix; give both or neither")
+            return
+        if self.confusion_file is not None:
+            raise ValueError("confusion and confusion_file exclude each other; keep one")
+        if self.confusion_source is None:
+            raise ValueError("a confusion matrix needs its confusion_source; say who measured it on what")
+        check_matrix(self.confusion, self.confusion_counts, len(self.labels))
+
+
+def load_definition(name_or_path: str) -> Definition:
+    """The definition of a shipped name, or of a file whose name ends in .toml.
+
+    Raises BadInput, one line, for an unknown name or a file that is not a definition.
+    """
+    if name_or_path.endswith(".toml"):
+        return _read(Path(name_or_path).expanduser())
+    shipped = {path.stem: path for path in _shipped_files()}
+    if name_or_path in shipped:
+        return _read(shipped[name_or_path])
+    close = difflib.get_close_matches(name_or_path, shipped, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}" if close else "see `diffwin list probes`, or give a FILE.toml"
+    raise BadInput(f"unknown probe {name_or_path!r}", where="--probe", cure=hint)
+
+
+def shipped_definitions() -> list[Definition]:
+    """Every definition that ships, by name."""
+    return [_read(path) for path in _shipped_files()]
+
+
+def _shipped_files() -> list[Path]:
+    return sorted(data_folder("probes").glob("*.toml"))
+
+
+def _read(path: Path) -> Definition:
+    where = f"probe {path}"
+    try:
+        raw = path.read_bytes()
+        table = tomllib.loads(raw.decode("utf-8"))
+    except OSError as error:
+        raise BadInput(f"cannot be read ({error.strerror})", where=where, cure="check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"is not TOML ({error})", where=where, cure="correct the file") from error
+    try:
+        definition = Definition.model_validate(table)
+    except ValidationError as error:
+        raise BadInput(_first_fault(error), where=where, cure="correct the definition") from error
+    definition._folder = path.resolve().parent
+    definition._digest = hashlib.sha256(raw).hexdigest()[:16]
+    return definition
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in fault["loc"])
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
+
+
+def _check_labels(kind: Kind, labels: tuple[Label, ...]) -> None:
+    if kind == "truth":
+        if labels:
+            raise ValueError("a truth probe takes its labels from the model; leave the labels out")
+        return
+    if len(labels) < 2:
+        raise ValueError(f"{len(labels)} labels given; a probe tells two or more apart")
+    _check_distinct("label", (label.name for label in labels))
+    means = _MEANS[kind]
+    for label in labels:
+        if label.name.casefold() == RESERVED_LABEL:
+            raise ValueError(f"the label {label.name} is taken by the group of all bases; choose another")
+        if not getattr(label, means):
+            raise ValueError(f"the label {label.name} has no {means}, which a {kind} probe reads by")
+        foreign = [key for key in _MEANS.values() if key != means and getattr(label, key)]
+        if foreign:
+            raise ValueError(f"the label {label.name} has {foreign[0]}, which a {kind} probe does not read")
+
+
+def _check_distinct(what: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        key = unicodedata.normalize("NFKC", name).casefold()
+        if key in seen:
+            raise ValueError(f"the {what} {name!r} stands twice")
+        seen.add(key)
+
+
+def _check_templates(templates: tuple[str, ...]) -> None:
+    if not templates:
+        raise ValueError('templates is empty; leave it out, or give strings that hold "{}"')
+    for template in templates:
+        if template.count("{}") != 1 or set(template.replace("{}", "")) & set("{}"):
+            raise ValueError(f'the template {template!r} must hold "{{}}" once, where the phrase goes')
+    _check_distinct("template", templates)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from transformers import AutoImageProcessor, ViTConfig, ViTForImageClassification, ViTImageProcessor
+
+from diffwin.errors import BadInput
+from diffwin.probe.classifier import ClassifierProbe
+from diffwin.probe.definition import Definition, load_definition
+
+TEXT = """
+name = "beast"
+version = 1
+kind = "classifier"
+feature = "beast"
+description = "Which beast."
+source = "a test"
+model = "model"
+
+[[label]]
+name = "cat"
+classes = ["lion", "tiger"]
+
+[[label]]
+name = "dog"
+classes = ["wolf"]
+"""
+
+
+def save_model(folder: Path, channels: int) -> None:
+    torch.manual_seed(0)
+    config = ViTConfig(
+        image_size=16, patch_size=8, num_channels=channels, hidden_size=16, num_hidden_layers=1,
+        num_attention_heads=2, intermediate_size=16, id2label=dict(enumerate(["lion", "wolf", "tiger", "carp"])),
+    )  # fmt: skip
+    model = ViTForImageClassification(config)
+    torch.nn.init.normal_(model.classifier.weight, std=1.0)
+    model.save_pretrained(folder)
+    statistics = [0.4] * channels, [0.3] * channels
+    size = {"height": 16, "width": 16}
+    ViTImageProcessor(size=size, image_mean=statistics[0], image_std=statistics[1]).save_pretrained(folder)
+
+
+@pytest.fixture(params=[1, 3], ids=["grey", "colour"])
+def definition(request: pytest.FixtureRequest, tmp_path: Path) -> Definition:
+    save_model(tmp_path / "model", request.param)
+    (tmp_path / "beast.toml").write_text(TEXT)
+    return load_definition(str(tmp_path / "beast.toml"))
+
+
+def test_probabilities_are_sums_over_the_named_classes(
+    definition: Definition, pictures: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    read = ClassifierProbe(definition, device="cpu").read(pictures)
+    model = ViTForImageClassification.from_pretrained(tmp_path / "model").eval()
+    processor = AutoImageProcessor.from_pretrained(tmp_path / "model")
+    mode = "L" if model.config.num_channels == 1 else "RGB"
+    images = [Image.fromarray(picture).convert(mode) for picture in pictures]
+    with torch.no_grad():
+        classes = model(**processor(images=images, return_tensors="pt")).logits.double().softmax(dim=1).numpy()
+    cat, dog = classes[:, 0] + classes[:, 2], classes[:, 1]
+    np.testing.assert_allclose(read, np.stack([cat, dog], axis=1) / (cat + dog)[:, None], atol=1e-6)
+
+
+def test_a_class_that_the_model_lacks(definition: Definition) -> None:
+    label = definition.labels[1].model_copy(update={"classes": ("sheep",)})
+    other = definition.model_copy(update={"labels": (definition.labels[0], label)})
+    with pytest.raises(BadInput, match="probe beast, label dog: the model has no class 'sheep'; its classes are lion,"):
+        ClassifierProbe(other, device="cpu")
+
+
+def test_a_folder_that_holds_no_model(definition: Definition, tmp_path: Path) -> None:
+    (tmp_path / "model" / "model.safetensors").unlink()
+    with pytest.raises(BadInput, match="classifier model: cannot be loaded") as raised:
+        ClassifierProbe(definition, device="cpu")
+    assert "\n" not in str(raised.value)
