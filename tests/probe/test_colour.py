@@ -53,7 +53,7 @@ def test_odds_follow_the_difference(probe: ColourProbe) -> None:
 
 def test_drawings_do_not_hide_the_background(probe: ColourProbe) -> None:
     with np.load(data_folder("assets") / "noto-emoji" / "drawings.npz") as file:
-        rgba = file["images"].astype(np.float64)
+        rgba = file["images"][::3].astype(np.float64)
     for label in NAMES:
         assert label.rgb is not None
         alpha = rgba[..., 3:] / 255
