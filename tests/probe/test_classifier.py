@@ -40,7 +40,7 @@ def save_model(folder: Path, channels: int) -> None:
     )  # fmt: skip
     model = ViTForImageClassification(config)
     torch.nn.init.normal_(model.classifier.weight, std=1.0)
-    model.save_pretrained(folder)
+    model.half().save_pretrained(folder)
     statistics = [0.4] * channels, [0.3] * channels
     size = {"height": 16, "width": 16}
     ViTImageProcessor(size=size, image_mean=statistics[0], image_std=statistics[1]).save_pretrained(folder)
@@ -57,7 +57,7 @@ def test_probabilities_are_sums_over_the_named_classes(
     definition: Definition, pictures: NDArray[np.uint8], tmp_path: Path
 ) -> None:
     read = ClassifierProbe(definition, device="cpu").read(pictures)
-    model = ViTForImageClassification.from_pretrained(tmp_path / "model").eval()
+    model = ViTForImageClassification.from_pretrained(tmp_path / "model").float().eval()
     processor = AutoImageProcessor.from_pretrained(tmp_path / "model")
     mode = "L" if model.config.num_channels == 1 else "RGB"
     images = [Image.fromarray(picture).convert(mode) for picture in pictures]

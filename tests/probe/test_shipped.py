@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -31,6 +32,14 @@ def test_the_schema_holds_and_nothing_is_lost(file: Path, definition: Definition
     written = tomllib.loads(file.read_text(encoding="utf-8"))
     kept = definition.model_dump(by_alias=True, exclude_unset=True, mode="json")
     assert kept == written
+
+
+def test_a_copy_of_the_users_own_is_the_same_probe(file: Path, definition: Definition, tmp_path: Path) -> None:
+    own = load_definition(str(shutil.copy(file, tmp_path)))
+    assert own.model_dump() == definition.model_dump()
+    assert own.digest == definition.digest
+    if own.confusion_file is not None:
+        assert own.locate(own.confusion_file) == definition.locate(own.confusion_file)
 
 
 def test_labels_are_several_and_unique(definition: Definition) -> None:

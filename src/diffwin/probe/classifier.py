@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from diffwin.errors import BadInput
-from diffwin.probe.defined import DefinedProbe
+from diffwin.probe.defined import DefinedProbe, fingerprint
 from diffwin.probe.definition import Definition
 
 CHUNK = 64
@@ -25,9 +25,9 @@ class ClassifierProbe(DefinedProbe):
 
     def __init__(self, definition: Definition, *, device: str) -> None:
         name = definition.model or ""
-        self.model, self.processor, revision = _load(name, definition.locate(name))
-        self.model.eval().to(device)
-        super().__init__(definition, model=name, revision=revision)
+        self.model, self.processor, weights = _load(name, definition.locate(name))
+        self.model.float().eval().to(device)
+        super().__init__(definition, model=name, weights=weights)
         self.device = device
         self._members = _members(definition, self.model.config.id2label)
 
@@ -50,7 +50,7 @@ class ClassifierProbe(DefinedProbe):
 
 
 def _load(name: str, folder: Path | None) -> tuple[Any, Any, str]:
-    """(model, image processor, revision); only safetensors, and no code of the model's own."""
+    """(model, image processor, what identifies the weights); only safetensors, and no code of the model's own."""
     place = str(folder or name)
     try:
         model = AutoModelForImageClassification.from_pretrained(place, use_safetensors=True, trust_remote_code=False)
@@ -62,6 +62,9 @@ def _load(name: str, folder: Path | None) -> tuple[Any, Any, str]:
             where=f"classifier {name}",
             cure="name a shipped model, a folder or a hub id with safetensors weights, and check the network",
         ) from error
+    local = folder / "model.safetensors" if folder else None
+    if local is not None and local.is_file():
+        return model, processor, fingerprint(local)
     return model, processor, getattr(model.config, "_commit_hash", None) or ""
 
 

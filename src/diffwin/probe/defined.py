@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +50,12 @@ class DefinedProbe(ABC):
         if not len(samples):
             return np.zeros((0, len(self.labels)))
         return abstain(self.probabilities(samples), self.abstain_below)
+
+
+def fingerprint(weights: Path) -> str:
+    """The first 16 hex digits of a file's SHA-256: which weights were used, whatever they are called."""
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def abstain(probabilities: NDArray[np.float64], margin: float) -> NDArray[np.float64]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from safetensors import SafetensorError
 from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor, v2
 
 from diffwin.errors import BadInput
+from diffwin.probe.defined import fingerprint
 
 CHUNK = 64
 """Pictures, or texts, in one forward pass."""
@@ -126,8 +126,7 @@ def _load_folder(folder: Path, where: str, device: str) -> ImageEncoder:
         raise BadInput(
             f"cannot be loaded ({_first_line(error)})", where=where, cure="fetch or save it again"
         ) from error
-    with weights[0].open("rb") as file:
-        encoder.weights = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    encoder.weights = fingerprint(weights[0])
     return encoder
 
 

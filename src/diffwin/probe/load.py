@@ -11,12 +11,13 @@ from diffwin.probe.colour import ColourProbe
 from diffwin.probe.definition import Definition, load_definition
 from diffwin.probe.truth import TruthProbe
 from diffwin.process.base import Process
+from diffwin.process.choices import pick_device
 
 if TYPE_CHECKING:
     from diffwin.probe.encoder import ImageEncoder
 
 
-def load_probes(names: Sequence[str], process: Process, *, device: str = "cpu") -> list[Probe]:
+def load_probes(names: Sequence[str], process: Process, *, device: str = "auto") -> list[Probe]:
     """A probe for each name: a shipped definition, a FILE.toml, `truth:FEATURE`, or `truth` for every feature that
     the process knows exactly.
 
@@ -25,7 +26,7 @@ def load_probes(names: Sequence[str], process: Process, *, device: str = "cpu") 
     """
     if not names and not process.feature_labels:
         raise BadInput(f"{process.name} brings no probes of its own", where="--probe", cure="name one or more")
-    probes = list(_Loader(process, device).load(names or ["truth"]))
+    probes = list(_Loader(process, pick_device(device)).load(names or ["truth"]))
     _check_features(probes)
     return probes
 
