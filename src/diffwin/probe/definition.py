@@ -55,7 +55,7 @@ _MEANS = {"clip": "phrases", "colour": "rgb", "classifier": "classes"}
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Label(_Strict):
