@@ -1,0 +1,223 @@
+"""The loop: rows of different levels in one batch, refilled, with noise that belongs to the row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+
+from diffwin.keys import Key
+from diffwin.process.diffusion import Diffusion, Identity
+from diffwin.process.engine import Engine, Row, Settings
+from diffwin.process.ideal import vp_grid
+from diffwin.process.solvers import SOLVERS, Table, build
+from diffwin.trials import Base, Mode, Trial
+
+STEPS, SHAPE = 8, (2, 3)
+GRID = vp_grid(-8, 6, STEPS)
+TRIALS = [Trial("", base, level, repeat) for base, level, repeat in product(range(4), (1, 2, 4, 6, 8), range(3))]
+Walker = Callable[..., dict[Trial, torch.Tensor]]
+
+
+class Spy:
+    """A network that mixes sample, time and condition, and remembers the size of every call."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.conditions: list[list[int]] = []
+
+    def __call__(self, x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        self.sizes.append(len(x))
+        self.conditions.append(condition.tolist())
+        shift = (time + condition).reshape(-1, 1, 1)
+        return (torch.tanh(x + x.roll(1, dims=2)) + torch.sin(shift)).to(x)
+
+
+def table(solver: str = "ddpm", eta: float = 0.0) -> Table:
+    return build(GRID, solver, "v_prediction", eta=eta)
+
+
+def process(solver: str = "ddpm", *, seed: int = 3, network: Spy | None = None, **settings: object) -> Diffusion:
+    made = Settings(SHAPE, **settings)  # type: ignore[arg-type]
+    return Diffusion(Identity("toy", solver, True), GRID, table(solver), network or Spy(), made, seed=seed)
+
+
+def clean(trial: Trial) -> torch.Tensor:
+    return torch.full(SHAPE, float(trial.base) - 1.5)
+
+
+def regenerate(made: Diffusion, trials: Iterable[Trial]) -> dict[Trial, torch.Tensor]:
+    return dict(made.regenerate(trials, clean, Mode.RENOISE))
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[Key, str, int], bytes]:
+    """The bytes of every draw, by address."""
+    record: dict[tuple[Key, str, int], bytes] = {}
+    original = Key.noise
+
+    def noise(key: Key, purpose: str, step: int, shape: tuple[int, ...]) -> np.ndarray:
+        made = original(key, purpose, step, shape)  # type: ignore[arg-type]
+        record[key, purpose, step] = made.tobytes()
+        return made
+
+    monkeypatch.setattr(Key, "noise", noise)
+    return record
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("slots", [7, 64])
+def test_a_trial_is_the_same_alone_and_in_any_batch(
+    solver: str, slots: int, drawn: dict[tuple[Key, str, int], bytes]
+) -> None:
+    alone = regenerate(process(solver, slots=1), TRIALS)
+    first = dict(drawn)
+    drawn.clear()
+    together = regenerate(process(solver, slots=slots), TRIALS)
+    assert drawn == first
+    assert alone.keys() == together.keys() == set(TRIALS)
+    for trial in TRIALS:
+        torch.testing.assert_close(together[trial], alone[trial], rtol=0, atol=1e-4)
+
+
+def test_the_order_of_trials_does_not_matter() -> None:
+    forward = regenerate(process(slots=5), TRIALS)
+    backward = regenerate(process(slots=5), TRIALS[::-1])
+    for trial in TRIALS:
+        torch.testing.assert_close(forward[trial], backward[trial], rtol=0, atol=1e-4)
+
+
+def test_another_seed_gives_another_result() -> None:
+    one, other = (regenerate(process(seed=seed), TRIALS[:1]) for seed in (3, 4))
+    assert not torch.allclose(one[TRIALS[0]], other[TRIALS[0]])
+
+
+def test_a_finished_row_leaves_and_a_waiting_one_takes_its_slot() -> None:
+    spy = Spy()
+    regenerate(process(slots=5, network=spy), TRIALS)
+    assert sum(spy.sizes) == sum(trial.level for trial in TRIALS)
+    # every slot is full until nothing waits any more; then the last rows, of 8 steps at most, run out
+    full = [size == 5 for size in spy.sizes]
+    assert all(full[: -max(trial.level for trial in TRIALS)])
+    assert spy.sizes == sorted(spy.sizes, reverse=True)
+
+
+def test_trials_are_taken_only_as_slots_come_free() -> None:
+    taken = []
+
+    def stream() -> Iterable[Trial]:
+        for trial in TRIALS:
+            taken.append(trial)
+            yield trial
+
+    finished = process(slots=4).regenerate(stream(), clean, Mode.RENOISE)
+    next(finished)
+    assert len(taken) == 4
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_level_zero_is_the_identity_and_costs_nothing(mode: Mode) -> None:
+    made = process(slots=2)
+    trials = [Trial("", base, 0, 0) for base in range(5)]
+    for trial, state in made.regenerate(trials, clean, mode):
+        torch.testing.assert_close(state, clean(trial), rtol=0, atol=0)
+    assert made.evaluations == made.cost(0) == 0
+
+
+def test_level_zero_passes_through_full_slots() -> None:
+    mixed = [Trial("", 0, level, repeat) for repeat in range(3) for level in (8, 0)]
+    assert regenerate(process(slots=1), mixed).keys() == set(mixed)
+
+
+def test_nothing_to_do_gives_nothing() -> None:
+    made = process()
+    assert list(made.sample([])) == []
+    assert list(made.regenerate([], clean, Mode.BRANCH)) == []
+
+
+def test_erasing_follows_the_grid_and_is_the_same_again() -> None:
+    made, trial = process(), Trial("", 1, 5, 2)
+    state = torch.full(SHAPE, 2.0)
+    noise = Key.of_trial(3, trial).noise("erase", 5, SHAPE)
+    expected = GRID.alpha[5] * 2.0 + GRID.sigma[5] * noise
+    np.testing.assert_allclose(made.erase(state, trial).numpy(), expected, atol=1e-6)
+    torch.testing.assert_close(made.erase(state, trial), made.erase(state, trial), rtol=0, atol=0)
+    torch.testing.assert_close(made.erase(state, Trial("", 1, 0, 2)), state, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("solver", ["ddpm", "ddim", "euler"])
+def test_kept_states_are_the_ones_the_generation_passed_through(solver: str) -> None:
+    """Carried on from a kept state with the noise of the base itself, a generation ends as it did."""
+    made = process(solver, slots=3)
+    for generation in made.sample([Base("", i) for i in range(5)], keep=(1, 4, STEPS)):
+        assert set(generation.passed) == {1, 4, STEPS}
+        for level, state in generation.passed.items():
+            row = Row(generation.base, Key.of_base(3, generation.base), level, 0, start=state)
+            [(_, finished)] = made.engine.walk([row])
+            torch.testing.assert_close(finished, generation.state, rtol=0, atol=1e-5)
+
+
+def test_a_branch_starts_from_the_state_it_is_given() -> None:
+    """At level 1 nothing is drawn any more, so the branch is one step of the table and no other noise."""
+    made, start = process(), torch.ones(SHAPE)
+    [(_, state)] = made.regenerate([Trial("", 0, 1, 0)], lambda trial: start, Mode.BRANCH)
+    rows, time = table(), torch.tensor([GRID.time[1]])
+    x0 = rows.a[1] * start + rows.b[1] * Spy()(start[None], time, torch.zeros(1))[0]
+    torch.testing.assert_close(state, rows.c_x[1] * start + rows.c_first[1] * x0, rtol=0, atol=1e-5, check_dtype=False)
+
+
+def test_evaluations_count_network_rows() -> None:
+    made, spy = process(slots=6), Spy()
+    list(made.sample([Base("", i) for i in range(7)]))
+    assert made.evaluations == 7 * STEPS == 7 * made.cost(STEPS)
+    regenerate(made, TRIALS)
+    assert made.evaluations == 7 * STEPS + sum(made.cost(trial.level) for trial in TRIALS)
+    guided = process(slots=6, guidance=3.0, network=spy)
+    regenerate(guided, TRIALS)
+    assert guided.evaluations == sum(spy.sizes) == 2 * sum(trial.level for trial in TRIALS)
+    assert guided.cost(5) == 10
+
+
+def walk_one(settings: Settings, network: Spy, condition: int = 4) -> torch.Tensor:
+    engine = Engine(network, table("euler"), settings)
+    [(_, state)] = engine.walk([Row("job", Key(0, "", 0, 0, 0), STEPS, condition)])
+    return state
+
+
+def test_a_guidance_pair_is_the_unconditional_and_the_conditional_row() -> None:
+    spy = Spy()
+    walk_one(Settings(SHAPE, guidance=2.0), spy)
+    assert spy.conditions == [[0, 4]] * STEPS
+
+
+def test_guidance_extrapolates_from_the_unconditional_output() -> None:
+    class Constant(Spy):
+        def __call__(self, x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+            return torch.ones_like(x) * condition.reshape(-1, 1, 1)
+
+    guided = walk_one(Settings(SHAPE, guidance=2.5), Constant(), condition=4)
+    torch.testing.assert_close(guided, walk_one(Settings(SHAPE), Constant(), condition=10))
+
+
+def test_clip_bounds_the_estimate() -> None:
+    class Loud(Spy):
+        def __call__(self, x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+            return 100 * torch.sign(x)
+
+    assert walk_one(Settings(SHAPE), Loud()).abs().max() > 1.5
+    assert walk_one(Settings(SHAPE, clip=1.0), Loud()).abs().max() <= 1.0 + 1e-6
+
+
+def test_the_prior_scale_is_that_of_the_noisiest_level() -> None:
+    made = process(prior_scale=14.0)
+    [one] = made.sample([Base("", 0)], keep=(STEPS,))
+    [unit] = process().sample([Base("", 0)], keep=(STEPS,))
+    torch.testing.assert_close(one.passed[STEPS], 14.0 * unit.passed[STEPS])
+
+
+def test_a_row_at_the_clean_end_needs_a_start() -> None:
+    with pytest.raises(ValueError, match="above level 0"):
+        list(process().engine.walk([Row("job", Key(0, "", 0, 0, 0), 0, 0)]))
