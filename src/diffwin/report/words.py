@@ -1,0 +1,199 @@
+"""What the report says, in plain words: names, numbers and the answer to each prompt.
+
+An answer is a list of pieces, so that a page can colour a feature and Markdown can escape it, from one wording.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from diffwin.report.axis import Axis
+from diffwin.window import Point, Status, Window
+
+SHORT: Final = 80
+_NBSP: Final = "\N{NO-BREAK SPACE}"
+_OVERRIDES: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+STATUS: Final = {
+    Status.FOUND: "found",
+    Status.CENSORED: "outlives the strongest noise",
+    Status.UNDECIDED: "still open at the last level",
+    Status.NO_EFFECT: "fixed by the prompt",
+    Status.NOT_MONOTONE: "no steady rise",
+    Status.TOO_FEW: "too few pictures",
+}
+_VERDICT: Final = {
+    Status.FOUND: ("has a window whose middle was not located", "have windows whose middle was not located"),
+    Status.CENSORED: (
+        "outlives the strongest noise measured, so when it is decided cannot be seen",
+        "outlive the strongest noise measured, so when they are decided cannot be seen",
+    ),
+    Status.UNDECIDED: (
+        "still changes from the cleanest level measured, so it is decided later, if at all",
+        "still change from the cleanest level measured, so they are decided later, if at all",
+    ),
+    Status.NO_EFFECT: ("is fixed by the prompt", "are fixed by the prompt"),
+    Status.NOT_MONOTONE: (
+        "does not settle steadily, so no single moment is given",
+        "do not settle steadily, so no single moment is given",
+    ),
+    Status.TOO_FEW: ("was read in too few pictures to say", "were read in too few pictures to say"),
+}
+_SAME_ALWAYS: Final = ("is the same in nearly every picture", "are the same in nearly every picture")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A run of text; `feature` names the feature that it speaks of, `quoted` marks a prompt."""
+
+    text: str
+    feature: str = ""
+    quoted: bool = False
+
+
+def clean(text: object) -> str:
+    """Text fit to print: control characters, lone surrogates and direction overrides become U+FFFD."""
+    kept = "".join(_printable(character) for character in str(text))
+    return _OVERRIDES.sub("\N{REPLACEMENT CHARACTER}", kept)
+
+
+def _printable(character: str) -> str:
+    if character in "\n\t":
+        return character
+    return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) in ("Cc", "Cs") else character
+
+
+def one_line(text: object, limit: int = SHORT) -> str:
+    """Cleaned text on one line of at most `limit` characters, cut with an ellipsis."""
+    line = " ".join(clean(text).split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def sentence(text: object) -> str:
+    """Cleaned text on one line with a capital and a full stop, or nothing."""
+    line = " ".join(clean(text).split())
+    return f"{line[0].upper()}{line[1:].removesuffix('.')}." if line else ""
+
+
+def feature_name(feature: str, *, sensitive: bool) -> str:
+    """`skin-tone` as "skin tone"; with "perceived" before it where it is sensitive."""
+    plain = one_line(feature.replace("-", " ").replace("_", " "))
+    return f"perceived {plain}" if sensitive else plain
+
+
+def prompt_name(prompt: str, limit: int = SHORT) -> str:
+    return f"“{one_line(prompt, limit)}”" if prompt.strip() else "no prompt"
+
+
+def percent(fraction: float) -> str:
+    return f"{100 * fraction:.0f}{_NBSP}%"
+
+
+def span(low: float, high: float) -> str:
+    return f"between {percent(low)} and {percent(high)}"
+
+
+def located(windows: Iterable[Window]) -> list[tuple[Window, Point]]:
+    """The windows that have a decision point, each with it, from the first decided to the last."""
+    found = [(w, w.decision) for w in windows if w.status is Status.FOUND and w.decision is not None]
+    return sorted(found, key=lambda pair: pair[1].log_snr)
+
+
+def answer(prompt: str, model: str, windows: Sequence[Window], names: dict[str, str], axis: Axis) -> list[Piece]:
+    """One or two sentences on the windows of one prompt (its groups `all`), for a reader new to all this."""
+    if not windows:
+        return [*_opening(prompt), Piece("no feature was read, so there is nothing to place.")]
+    found = located(windows)
+    rest = [w for w in windows if w not in [window for window, _ in found]]
+    nowhere = [Piece("no feature could be placed between noise and image.")]
+    head = _order(found, model, names, axis) if found else nowhere
+    return [*_opening(prompt), *head, *_ties(found, names), *_verdicts(rest, names, prompted=bool(prompt.strip()))]
+
+
+def _opening(prompt: str) -> list[Piece]:
+    if not prompt.strip():
+        return [Piece("Without a prompt, ")]
+    return [Piece("For "), Piece(prompt_name(prompt), quoted=True), Piece(", ")]
+
+
+def _order(found: Sequence[tuple[Window, Point]], model: str, names: dict[str, str], axis: Axis) -> list[Piece]:
+    pieces = [Piece(f"{one_line(model)} decides ")]
+    for at, (window, point) in enumerate(found):
+        about = "after about" if at == 0 else "about"
+        steps = " of the steps" if at == 0 else ""
+        rank = _rank(at, len(found))
+        pieces += [
+            Piece(_joint(at, len(found))),
+            the(window.feature, names),
+            Piece(f"{rank} ({about} {percent(point.fraction)}{steps}, {span(*axis.interval(point))})"),
+        ]
+    return [*pieces, Piece(".")]
+
+
+def _joint(at: int, count: int) -> str:
+    if at == 0:
+        return "the "
+    if at == count - 1:
+        return ", and the " if count > 2 else " and the "
+    return ", then the "
+
+
+def _rank(at: int, count: int) -> str:
+    if count == 1:
+        return ""
+    return " first" if at == 0 else " last" if at == count - 1 else ""
+
+
+def the(feature: str, names: dict[str, str]) -> Piece:
+    return Piece(names[feature], feature=feature)
+
+
+def _ties(found: Sequence[tuple[Window, Point]], names: dict[str, str]) -> list[Piece]:
+    """A sentence on each pair of neighbours whose intervals overlap."""
+    pieces: list[Piece] = []
+    for (earlier, first), (later, second) in pairwise(found):
+        if first.high >= second.low:
+            pieces += [
+                Piece(" The intervals of the "),
+                the(earlier.feature, names),
+                Piece(" and the "),
+                the(later.feature, names),
+                Piece(" overlap, so which of the two comes first is not settled."),
+            ]
+    return pieces
+
+
+def _verdicts(rest: Sequence[Window], names: dict[str, str], *, prompted: bool) -> list[Piece]:
+    """A sentence on each status that is not a located window."""
+    pieces: list[Piece] = []
+    for status in Status:
+        features = [w.feature for w in rest if w.status is status]
+        if features:
+            forms = _SAME_ALWAYS if status is Status.NO_EFFECT and not prompted else _VERDICT[status]
+            pieces += [Piece(" The "), *_listed(features, names), Piece(f" {forms[len(features) > 1]}.")]
+    return pieces
+
+
+def _listed(features: Sequence[str], names: dict[str, str]) -> list[Piece]:
+    pieces = [the(features[0], names)]
+    for at, feature in enumerate(features[1:], start=2):
+        pieces += [Piece(" and the " if at == len(features) else ", the "), the(feature, names)]
+    return pieces
+
+
+def status_words(window: Window) -> str:
+    """The status in a few words, for a table or a row of the timeline."""
+    if window.status is Status.NO_EFFECT and not window.prompt.strip():
+        return "nearly always the same"
+    if window.status is Status.FOUND and window.decision is None:
+        return "middle not located"
+    return STATUS[window.status]
+
+
+def plain(pieces: Iterable[Piece]) -> str:
+    return "".join(piece.text for piece in pieces)

@@ -1,0 +1,117 @@
+"""The sentences of the report, for every outcome."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from diffwin.report import words
+from diffwin.report.axis import Axis
+from diffwin.window import Point, Status, Window
+
+NAMES = {"background": "background", "gender": "perceived gender", "skin-tone": "perceived skin tone"}
+AXIS = Axis(10, [float("inf"), *(5.0 - level for level in range(1, 11))])
+
+
+def at(log_snr: float, width: float = 0.4) -> Point:
+    fraction = AXIS.of_log_snr(log_snr)
+    return Point(log_snr, log_snr - width, log_snr + width, 0.0, 10 * fraction, fraction)
+
+
+def found(feature: str, log_snr: float, prompt: str = "a cook") -> Window:
+    return Window(prompt, feature, "all", Status.FOUND, "", 0.2, at(log_snr - 1), at(log_snr), at(log_snr + 1))
+
+
+def outcome(feature: str, status: Status, prompt: str = "a cook") -> Window:
+    return Window(prompt, feature, "all", status, "why", None if status is Status.TOO_FEW else 0.3)
+
+
+def said(*windows: Window, prompt: str = "a cook") -> str:
+    return words.plain(words.answer(prompt, "emoji-sd", windows, NAMES, AXIS)).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_features_come_in_the_order_of_their_decisions() -> None:
+    text = said(found("skin-tone", 2.0), found("background", -3.0), found("gender", 0.0))
+    assert text == (
+        "For “a cook”, emoji-sd decides the background first (after about 20 % of the steps, between 16 % and 24 %), "
+        "then the perceived gender (about 50 %, between 46 % and 54 %), "
+        "and the perceived skin tone last (about 70 %, between 66 % and 74 %)."
+    )
+
+
+def test_one_and_two_located_features_read_well() -> None:
+    assert said(found("gender", 0.0)) == (
+        "For “a cook”, emoji-sd decides the perceived gender (after about 50 % of the steps, between 46 % and 54 %)."
+    )
+    assert " first (" in said(found("gender", 0.0), found("background", -3.0))
+    assert " and the perceived gender last (" in said(found("gender", 0.0), found("background", -3.0))
+
+
+def test_overlapping_intervals_leave_the_order_open() -> None:
+    text = said(found("background", 0.0), found("gender", 0.5))
+    assert "The intervals of the background and the perceived gender overlap" in text
+    assert "overlap" not in said(found("background", 0.0), found("gender", 0.9))
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (Status.CENSORED, "The background outlives the strongest noise measured"),
+        (Status.UNDECIDED, "The background still changes from the cleanest level measured"),
+        (Status.NO_EFFECT, "The background is fixed by the prompt."),
+        (Status.NOT_MONOTONE, "The background does not settle steadily"),
+        (Status.TOO_FEW, "The background was read in too few pictures to say."),
+        (Status.FOUND, "The background has a window whose middle was not located."),
+    ],
+)
+def test_every_outcome_without_a_decision_is_worded(status: Status, expected: str) -> None:
+    text = said(outcome("background", status))
+    assert text.startswith("For “a cook”, no feature could be placed between noise and image. ")
+    assert expected in text
+    assert words.status_words(outcome("background", status))
+
+
+def test_features_of_one_outcome_share_a_sentence() -> None:
+    text = said(found("gender", 0.0), *(outcome(name, Status.NO_EFFECT) for name in ("background", "skin-tone")))
+    assert text.endswith("The background and the perceived skin tone are fixed by the prompt.")
+
+
+def test_without_a_prompt_nothing_is_said_to_be_fixed_by_it() -> None:
+    text = said(outcome("background", Status.NO_EFFECT, prompt=""), prompt="")
+    assert text.startswith("Without a prompt, ")
+    assert "prompt fixes" not in text
+    assert text.endswith("The background is the same in nearly every picture.")
+
+
+def test_no_feature_at_all() -> None:
+    assert said() == "For “a cook”, no feature was read, so there is nothing to place."
+
+
+def test_text_is_made_printable_and_short() -> None:
+    assert words.clean("a\x00b\ud800c\u202ed") == "a\ufffdb\ufffdc\ufffdd"
+    assert words.one_line("x" * 10_000) == "x" * 79 + "…"
+    assert words.one_line("two\n lines\t") == "two lines"
+    assert words.sentence("never erased") == "Never erased."
+    assert words.sentence("") == ""
+    assert words.clean("שלום 👩🏽‍🍳") == "שלום 👩🏽‍🍳"
+
+
+def test_only_sensitive_features_are_perceived() -> None:
+    assert words.feature_name("skin-tone", sensitive=True) == "perceived skin tone"
+    assert words.feature_name("object_class", sensitive=False) == "object class"
+
+
+def test_fractions_count_steps_from_noise() -> None:
+    assert AXIS.of_level(10) == 0.0
+    assert AXIS.of_level(0) == 1.0
+    assert AXIS.of_log_snr(4.0) == pytest.approx(0.9)
+    assert AXIS.of_log_snr(-1.5) == pytest.approx(0.35)
+    assert AXIS.of_log_snr(float("-inf")) == 0.0
+    assert AXIS.interval(at(0.0)) == pytest.approx((0.46, 0.54))
+
+
+def test_ticks_keep_their_distance() -> None:
+    places = [place for place, _ in AXIS.ticks(0.15)]
+    assert all(later - earlier >= 0.15 for earlier, later in pairwise(places))
+    assert Axis(1, [float("inf"), float("-inf")]).ticks(0.1) == []
