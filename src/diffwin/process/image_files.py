@@ -61,7 +61,7 @@ def read_images(path: Path, labels: Sequence[str] | None, backgrounds: Mapping[s
 
 def _read_npz(path: Path) -> _Files:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise BadInput(
