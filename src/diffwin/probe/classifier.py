@@ -16,6 +16,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification
 from diffwin.errors import BadInput
 from diffwin.probe.defined import DefinedProbe, fingerprint
 from diffwin.probe.definition import Definition
+from diffwin.probe.quiet import brief, quietly
 
 CHUNK = 64
 
@@ -53,12 +54,14 @@ def _load(name: str, folder: Path | None) -> tuple[Any, Any, str]:
     """(model, image processor, what identifies the weights); only safetensors, and no code of the model's own."""
     place = str(folder or name)
     try:
-        model = AutoModelForImageClassification.from_pretrained(place, use_safetensors=True, trust_remote_code=False)
-        processor = AutoImageProcessor.from_pretrained(place, trust_remote_code=False)
+        with quietly():
+            model = AutoModelForImageClassification.from_pretrained(
+                place, use_safetensors=True, trust_remote_code=False
+            )
+            processor = AutoImageProcessor.from_pretrained(place, trust_remote_code=False)
     except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
-        line = str(error).strip().splitlines()[0][:200]
         raise BadInput(
-            f"cannot be loaded ({line})",
+            f"cannot be loaded ({brief(error)})",
             where=f"classifier {name}",
             cure="name a shipped model, a folder or a hub id with safetensors weights, and check the network",
         ) from error

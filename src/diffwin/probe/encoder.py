@@ -17,6 +17,7 @@ from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTen
 
 from diffwin.errors import BadInput
 from diffwin.probe.defined import fingerprint
+from diffwin.probe.quiet import brief, quietly
 
 CHUNK = 64
 """Pictures, or texts, in one forward pass."""
@@ -106,7 +107,7 @@ def load_encoder(model: str, pretrained: str | None, folder: Path | None, *, dev
         return _load(model, pretrained, device)
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise BadInput(
-            f"weights {pretrained or 'of the hub'} cannot be loaded ({_first_line(error)})",
+            f"weights {pretrained or 'of the hub'} cannot be loaded ({brief(error)})",
             where=where,
             cure="connect to the network once, or set model to a local folder in open_clip's layout",
         ) from error
@@ -123,9 +124,7 @@ def _load_folder(folder: Path, where: str, device: str) -> ImageEncoder:
     try:
         encoder = _load(f"local-dir:{folder}", None, device)
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        raise BadInput(
-            f"cannot be loaded ({_first_line(error)})", where=where, cure="fetch or save it again"
-        ) from error
+        raise BadInput(f"cannot be loaded ({brief(error)})", where=where, cure="fetch or save it again") from error
     encoder.weights = fingerprint(weights[0])
     return encoder
 
@@ -133,8 +132,10 @@ def _load_folder(folder: Path, where: str, device: str) -> ImageEncoder:
 def _load(name: str, pretrained: str | None, device: str) -> ImageEncoder:
     # OpenAI's weights want QuickGELU whatever the model is called (open_clip #771)
     quick = bool(pretrained and open_clip.get_pretrained_cfg(name, pretrained).get("quick_gelu"))
-    model, preprocess = open_clip.create_model_from_pretrained(name, pretrained, force_quick_gelu=quick)
-    return ImageEncoder(model, preprocess, open_clip.get_tokenizer(name), device=device)
+    with quietly():
+        model, preprocess = open_clip.create_model_from_pretrained(name, pretrained, force_quick_gelu=quick)
+        tokenizer = open_clip.get_tokenizer(name)
+    return ImageEncoder(model, preprocess, tokenizer, device=device)
 
 
 def _check_name(model: str, pretrained: str | None, where: str) -> None:
@@ -150,7 +151,3 @@ def _check_name(model: str, pretrained: str | None, where: str) -> None:
     tags = open_clip.list_pretrained_tags_by_model(model)
     if pretrained is None or not (open_clip.is_pretrained_cfg(model, pretrained) or Path(pretrained).is_file()):
         raise BadInput(f"unknown weights {pretrained}", where=where, cure=f"pretrained can be {', '.join(tags)}")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
