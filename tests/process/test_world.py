@@ -51,7 +51,7 @@ def test_a_mixture_file(tmp_path: Path) -> None:
     assert made.solver == "sde-dpmpp-2m"
     assert made.stochastic
     assert made.provenance["kind"] == "gaussian-mixture"
-    assert len(made.provenance["sha256"]) == 64
+    assert len(made.provenance["content"]) == 64
 
 
 def test_the_grid_reaches_from_forgetting_to_a_twentieth_of_the_least_std(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def _identity(spec: WorldSpec, path: Path, solver: str, eta: float, content: byt
     stem = path.parent.name if path.name == MODEL_FILE else path.stem
     provenance = {
         "kind": "gaussian-mixture" if isinstance(spec, MixtureSpec) else "image-set",
-        "sha256": hashlib.sha256(path.read_bytes() + content).hexdigest(),
+        "content": hashlib.sha256(path.read_bytes() + content).hexdigest(),
         "description": spec.description,
         "licence": spec.licence,
     }
