@@ -41,15 +41,20 @@ class Process(Protocol):
     grid: Grid
     solver: str
     stochastic: bool
-    guidance: float
     takes_prompt: bool
     """Whether the model reads a prompt; a process that does not is given the empty one."""
     provenance: dict[str, str]
     """Identity for the record: kind, revision or content hash, class names, licence."""
     feature_labels: dict[str, tuple[str, ...]]
     """Labels known exactly for every sample (mixtures, image sets), by feature; empty for a trained model."""
-    evaluations: int
-    """Network rows spent so far: one sample once through the network; a guidance pair is two."""
+
+    @property
+    def guidance(self) -> float:
+        """The weight of classifier-free guidance; 1 is none."""
+
+    @property
+    def evaluations(self) -> int:
+        """Network rows spent so far: one sample once through the network; a guidance pair is two."""
 
     def check_prompt(self, prompt: str) -> None:
         """BadInput for a prompt that the model cannot read whole."""

@@ -1,0 +1,82 @@
+"""What a caller chooses when a trained model is loaded, with the edges checked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from diffwin.errors import BadInput
+from diffwin.process.solvers import check_solver
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """`dtype` is the network's; states and solver arithmetic stay in float32."""
+
+    solver: str
+    steps: int
+    guidance: float = 1.0
+    negative_prompt: str = ""
+    seed: int = 0
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
+    slots: int = 32
+    eta: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_solver(self.solver)
+        if self.slots < 1:
+            raise BadInput(f"slots is {self.slots}", where="--slots", cure="give one or more")
+        if not (math.isfinite(self.guidance) and self.guidance >= 1):
+            raise BadInput(f"guidance is {self.guidance}", where="--guidance", cure="give 1 (off) or more")
+        if not 0 <= self.eta <= 1:
+            raise BadInput(f"eta is {self.eta}", where="eta", cure="give 0 (deterministic) to 1 (ancestral)")
+        if self.eta and self.solver != "ddim":
+            raise BadInput(f"the {self.solver} solver reads no eta", where="eta", cure="choose --solver ddim")
+        if self.negative_prompt and self.guidance == 1:
+            raise BadInput("a negative prompt does nothing at guidance 1", where="--guidance", cure="give more than 1")
+
+    def need_no_prompt(self, name: str) -> None:
+        """BadInput if guidance or a negative prompt was chosen for a model that reads no prompt."""
+        if self.guidance != 1 or self.negative_prompt:
+            raise BadInput(
+                f"{name} reads no prompt, so there is nothing to guide", where="--guidance", cure="leave guidance out"
+            )
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model's files are and what is known of them; `commit` is set for a hub model."""
+
+    name: str
+    folder: Path
+    licence: str = "not stated"
+    hub_id: str = ""
+    commit: str = ""
+
+
+def pick_device(asked: str = "auto") -> str:
+    """The device asked for, or the best there is: cuda, then mps, then cpu."""
+    have = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if asked == "auto":
+        return next(kind for kind, there in have.items() if there)
+    kind, _, index = asked.partition(":")
+    if kind not in have or (index and not index.isdigit()):
+        raise BadInput(f"unknown device {asked!r}", where="--device", cure="give auto, cpu, cuda, cuda:N or mps")
+    if not have[kind] or (kind == "cuda" and index and int(index) >= torch.cuda.device_count()):
+        raise BadInput(f"this machine has no {asked}", where="--device", cure="give --device auto or cpu")
+    return asked
+
+
+def pick_dtype(asked: str, device: str, *, half: bool) -> torch.dtype:
+    """The dtype asked for; auto is bfloat16 for a model with `half` to gain on cuda and float32 elsewhere."""
+    if asked == "auto":
+        return torch.bfloat16 if half and device.startswith("cuda") else torch.float32
+    if asked not in _DTYPES:
+        raise BadInput(f"unknown dtype {asked!r}", where="--dtype", cure=f"give auto, {', '.join(_DTYPES)}")
+    return _DTYPES[asked]

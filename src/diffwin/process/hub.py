@@ -1,0 +1,94 @@
+"""Models from the hub: the revision resolved to a commit once, only the files that are needed, every fault one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from diffwin.errors import BadInput
+from diffwin.models import moved_to
+from diffwin.process.weights import needed
+
+# hub errors derive from the HTTP library's own base class, which also covers a connection that cannot be made
+_NETWORK: tuple[type[BaseException], ...] = (OSError, *HfHubHTTPError.__bases__)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One commit of a hub model on this machine."""
+
+    folder: Path
+    commit: str
+    licence: str
+
+
+def fetch(hub_id: str, revision: str | None = None) -> Snapshot:
+    """Download what diffwin needs of a model, or find it in the cache when the hub cannot be reached."""
+    try:
+        info = HfApi().model_info(hub_id, revision=revision)
+    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError) as error:
+        raise _refused(hub_id, revision, error) from None
+    except _NETWORK:
+        return _cached(hub_id, revision)
+    files = [sibling.rfilename for sibling in info.siblings or ()]
+    _check_files(hub_id, files)
+    licence = str(info.card_data.get("license") or "not stated") if info.card_data else "not stated"
+    try:
+        folder = snapshot_download(hub_id, revision=info.sha, allow_patterns=needed(files))
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise _refused(hub_id, revision, error) from None
+    except _NETWORK as error:
+        raise BadInput(
+            f"the download stopped ({type(error).__name__})", where=hub_id, cure="run again to go on with it"
+        ) from None
+    return Snapshot(Path(folder), str(info.sha), licence)
+
+
+def _check_files(hub_id: str, files: list[str]) -> None:
+    if "model_index.json" not in files:
+        raise BadInput(
+            "has no model_index.json", where=hub_id, cure="give a model in the layout of a diffusers pipeline"
+        )
+    if not any(file.endswith(".safetensors") for file in needed(files)):
+        raise BadInput(
+            "has no safetensors weights",
+            where=hub_id,
+            cure="choose a revision that has them; diffwin loads no pickles, which can run code",
+        )
+
+
+def _cached(hub_id: str, revision: str | None) -> Snapshot:
+    try:
+        folder = Path(snapshot_download(hub_id, revision=revision, local_files_only=True))
+    except _NETWORK:  # LocalEntryNotFoundError among them, for it is a FileNotFoundError
+        raise BadInput(
+            "neither on this machine nor to be had: the hub cannot be reached",
+            where=hub_id,
+            cure="connect to the network, or give a shipped model (see `diffwin list models`) or a folder",
+        ) from None
+    return Snapshot(folder, folder.name, "not stated")
+
+
+def _refused(hub_id: str, revision: str | None, error: Exception) -> BadInput:
+    if isinstance(error, GatedRepoError):
+        return BadInput(
+            "its authors ask you to accept their terms",
+            where=hub_id,
+            cure="accept them on the model's page, then log in with `hf auth login`",
+        )
+    if isinstance(error, RevisionNotFoundError):
+        return BadInput(f"no revision {revision!r}", where=hub_id, cure="give a branch, tag or commit that exists")
+    if isinstance(error, HFValidationError):
+        return BadInput("not a hub id", where=hub_id, cure="write it owner/name or owner/name@revision")
+    new = moved_to(hub_id)
+    cure = f"it was removed; use {new}" if new else "check the spelling, or log in with `hf auth login` if private"
+    return BadInput("no such folder here, and no such model on the hub", where=hub_id, cure=cure)

@@ -1,0 +1,115 @@
+"""A name, hub id, folder or TOML file becomes a Process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from diffwin.errors import BadInput
+from diffwin.models import WORLDS, ModelCard, card_of_pipeline, describe
+from diffwin.process.base import Process
+from diffwin.process.choices import Choices, Source, pick_device, pick_dtype
+
+_SOLVER = "ddpm"
+_STEPS = {"stable-diffusion": 50, "ddpm": 100}
+_GUIDANCE = {"stable-diffusion": 7.5, "ddpm": 1.0}
+_SLOTS = {"cpu": 32}
+_SLOTS_ON_DEVICE = 64
+
+
+def load(
+    model: str | Path | None = None,
+    *,
+    solver: str | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    negative_prompt: str = "",
+    seed: int = 0,
+    device: str = "auto",
+    dtype: str = "auto",
+    slots: int | None = None,
+    eta: float = 0.0,
+    revision: str | None = None,
+) -> Process:
+    """A model ready to generate, erase and regenerate.
+
+    `model` is a shipped name, a hub id "owner/name[@revision]", a folder of a diffusers pipeline, or the .toml of a
+    world; None is emoji-sd. What is None falls back to the model's own card, then to diffwin's defaults. `dtype` is
+    the network's (auto: bfloat16 for Stable Diffusion on cuda, float32 elsewhere). Raises BadInput for all that
+    cannot be used.
+    """
+    card = describe(model)
+    if card.kind in WORLDS:
+        _refuse_for_world(card.name, guidance, negative_prompt, revision)
+        from diffwin.process.world import load_world
+
+        solver, steps = solver or card.solver, card.steps if steps is None else steps
+        return load_world(_place(card), solver=solver, steps=steps, seed=seed, slots=slots, eta=eta)
+    card, source = _locate(card, revision)
+    device = pick_device(device)
+    stable = card.kind == "stable-diffusion"
+    choices = Choices(
+        solver=solver or card.solver or _SOLVER,
+        steps=card.steps or _STEPS[card.kind] if steps is None else steps,
+        guidance=card.guidance or _GUIDANCE[card.kind] if guidance is None else guidance,
+        negative_prompt=negative_prompt,
+        seed=seed,
+        device=device,
+        dtype=pick_dtype(dtype, device, half=stable),
+        slots=_SLOTS.get(device, _SLOTS_ON_DEVICE) if slots is None else slots,
+        eta=eta,
+    )
+    return _load_trained(source, choices, stable=stable)
+
+
+def _load_trained(source: Source, choices: Choices, *, stable: bool) -> Process:
+    if stable:
+        from diffwin.process.stable import load_stable
+
+        return load_stable(source, choices)
+    from diffwin.process.ddpm import load_ddpm
+
+    return load_ddpm(source, choices)
+
+
+def _refuse_for_world(name: str, guidance: float | None, negative_prompt: str, revision: str | None) -> None:
+    given = {
+        "--guidance": guidance not in (None, 1.0),
+        "--negative-prompt": bool(negative_prompt),
+        "--revision": revision is not None,
+    }
+    for option, there in given.items():
+        if there:
+            raise BadInput(f"{name} is a world and has no use for it", where=option, cure="leave it out")
+
+
+def _locate(card: ModelCard, revision: str | None) -> tuple[ModelCard, Source]:
+    """The card of the model's folder, downloaded first if it is on the hub, and where the model is."""
+    if card.hub_id is None:
+        if revision is not None:
+            raise BadInput(f"{card.name} is not a hub model", where="--revision", cure="leave the revision out")
+        folder = _place(card)
+        _check_kind(card, card_of_pipeline(folder, name=card.name))
+        return card, Source(card.name, folder, card.licence)
+    if revision and card.revision and revision != card.revision:
+        raise BadInput(
+            f"{revision} here and {card.revision} in the model's name", where="--revision", cure="give one of them"
+        )
+    from diffwin.process.hub import fetch
+
+    snapshot = fetch(card.hub_id, revision or card.revision)
+    found = card_of_pipeline(snapshot.folder, name=card.name)
+    return found, Source(card.name, snapshot.folder, snapshot.licence, card.hub_id, snapshot.commit)
+
+
+def _place(card: ModelCard) -> Path:
+    assert card.path is not None  # every card but a hub one has it
+    return card.path
+
+
+def _check_kind(stated: ModelCard, found: ModelCard) -> None:
+    if stated.kind != found.kind:
+        raise BadInput(
+            f"model.toml says {stated.kind} and model_index.json {found.kind}",
+            where=stated.name,
+            cure="mend the model.toml",
+        )
