@@ -117,6 +117,9 @@ def draw(curves: dict[str, list[Curve]], runs: dict[str, Run], table: pd.DataFra
             _draw_curve(panel, curve, measured(curve, runs[world]), colour)
             row = table[(table["world"] == world) & (table["feature"] == curve.feature)]
             _draw_decision(panel, row[row["group"] == curve.group].iloc[0], -0.06 - 0.05 * place, colour)
+        panel.text(
+            1, 0.04, "decision points: tick exact, dot measured", transform=panel.transAxes, ha="right", fontsize=8
+        )
         panel.set_title(f"{world}: lines exact, points measured", loc="left", fontsize=10)
         panel.set_xlabel("log-SNR (noise on the left, sample on the right)")
         panel.legend(frameon=False, loc="center right")

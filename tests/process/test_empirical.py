@@ -113,7 +113,7 @@ def test_weights_are_the_shares_of_the_images() -> None:
     assert found.value == pytest.approx(0.75**2 + 0.25**2, abs=0.01)
 
 
-BIAS = 0.01  # of the default solver and steps, measured with 20,000 samples (benchmarks)
+BIAS = 0.01  # of the default solver and steps, measured with 20,000 samples
 
 
 def test_the_walk_reproduces_the_exact_survival_of_every_label(process: ImageSetProcess) -> None:

@@ -202,7 +202,7 @@ def agreement(process: MixtureProcess, feature: str, log_snr: float, mode: Mode,
     return float(kept.mean()), float(kept.std(ddof=1) / np.sqrt(bases))
 
 
-BIAS = 0.01  # of a solver with three steps a unit of log-SNR, measured with 20,000 samples (benchmarks)
+BIAS = 0.01  # of a solver with three steps a unit of log-SNR, measured with 20,000 samples
 
 
 @pytest.mark.parametrize("mode", list(Mode))
