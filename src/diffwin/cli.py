@@ -135,7 +135,7 @@ def models() -> None:
 @listing.command("probes")
 def list_probes() -> None:
     """Probes that ship with diffwin."""
-    from diffwin.probe.definition import shipped_definitions
+    from diffwin.probes.definition import shipped_definitions
 
     _table(
         ("probe", "reads", "kind", "labels"),
@@ -193,13 +193,17 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("network rows"),
         TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("loading", total=None)
+    bar = Progress(*columns, console=Console(stderr=True))
+    task = bar.add_task("generating", total=None)
 
-        def update(done: int, total: int) -> None:
-            bar.update(task, description="generating", completed=done, total=total)
+    def update(done: int, total: int) -> None:
+        bar.start()  # not before there is work: bad input shows its one line and nothing else
+        bar.update(task, completed=done, total=total)
 
+    try:
         yield update
+    finally:
+        bar.stop()
 
 
 def _stop(status: int, message: str) -> NoReturn:

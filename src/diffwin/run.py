@@ -26,7 +26,7 @@ from diffwin.trials import Base, Mode, Trial
 from diffwin.version import VERSION
 
 if TYPE_CHECKING:
-    from diffwin.probe.base import Probe
+    from diffwin.probes.base import Probe
     from diffwin.process.base import Process, State
 
 T = TypeVar("T")
@@ -132,7 +132,7 @@ class Job:
 
 def prepare(plan: Plan) -> Job:
     """Load what a plan names and check all of it, before anything is written."""
-    from diffwin.probe.load import load_probes
+    from diffwin.probes.load import load_probes
     from diffwin.process.load import load
 
     plan = fill(plan, describe(plan.model))

@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor, v2
 
 from diffwin.errors import BadInput
-from diffwin.probe.defined import fingerprint
-from diffwin.probe.quiet import brief, quietly
+from diffwin.probes.defined import fingerprint
+from diffwin.probes.quiet import brief, quietly
 
 CHUNK = 64
 """Pictures, or texts, in one forward pass."""

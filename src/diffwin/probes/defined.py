@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffwin.errors import BadInput
-from diffwin.probe.definition import Definition
+from diffwin.probes.definition import Definition
 from diffwin.process.base import Samples
 
 

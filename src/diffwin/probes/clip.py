@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diffwin.probe.defined import DefinedProbe, softmax
-from diffwin.probe.definition import Definition, Label
-from diffwin.probe.encoder import ImageEncoder
+from diffwin.probes.defined import DefinedProbe, softmax
+from diffwin.probes.definition import Definition, Label
+from diffwin.probes.encoder import ImageEncoder
 
 
 class ClipProbe(DefinedProbe):

@@ -10,8 +10,8 @@ from PIL import Image
 from transformers import AutoImageProcessor, ViTConfig, ViTForImageClassification, ViTImageProcessor
 
 from diffwin.errors import BadInput
-from diffwin.probe.classifier import ClassifierProbe
-from diffwin.probe.definition import Definition, load_definition
+from diffwin.probes.classifier import ClassifierProbe
+from diffwin.probes.definition import Definition, load_definition
 
 TEXT = """
 name = "beast"

@@ -37,7 +37,7 @@ from pydantic import (
 
 from diffwin.errors import BadInput
 from diffwin.paths import data_folder
-from diffwin.probe.confusion import Confusion, check_matrix, read_confusion
+from diffwin.probes.confusion import Confusion, check_matrix, read_confusion
 
 Kind = Literal["clip", "colour", "classifier", "truth"]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from diffwin.errors import BadInput
-from diffwin.probe.confusion import read_confusion
+from diffwin.probes.confusion import read_confusion
 
 GOOD = {"labels": ["a", "b", "c"], "matrix": [[0.8, 0.1, 0.1], [0, 1, 0], [0.3, 0.3, 0.4]], "counts": [5, 6, 7]}
 

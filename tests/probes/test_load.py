@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from diffwin.errors import BadInput
-from diffwin.probe.clip import ClipProbe
-from diffwin.probe.load import load_probes
+from diffwin.probes.clip import ClipProbe
+from diffwin.probes.load import load_probes
 
 COLOURS = ("red", "blue")
 

@@ -14,7 +14,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from diffwin.errors import BadInput
-from diffwin.probe.encoder import ImageEncoder, load_encoder, prepare
+from diffwin.probes.encoder import ImageEncoder, load_encoder, prepare
 
 
 @pytest.fixture

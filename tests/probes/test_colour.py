@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from diffwin.paths import data_folder
-from diffwin.probe.colour import ColourProbe, border_pixels, dominant_colour, to_lab
-from diffwin.probe.definition import load_definition
+from diffwin.probes.colour import ColourProbe, border_pixels, dominant_colour, to_lab
+from diffwin.probes.definition import load_definition
 
 NAMES = load_definition("background-colour").labels
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from diffwin.errors import BadInput
-from diffwin.probe.definition import load_definition, shipped_definitions
+from diffwin.probes.definition import load_definition, shipped_definitions
 
 CLIP = """
 name = "mood"
@@ -140,7 +140,7 @@ def test_a_confusion_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_definitions_are_listed_without_torch() -> None:
     code = (
-        "import sys; from diffwin.probe.definition import shipped_definitions as s; "
+        "import sys; from diffwin.probes.definition import shipped_definitions as s; "
         "assert s(); assert not {'torch', 'open_clip', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

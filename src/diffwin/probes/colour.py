@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from diffwin.probe.defined import DefinedProbe, softmax
-from diffwin.probe.definition import Definition
+from diffwin.probes.defined import DefinedProbe, softmax
+from diffwin.probes.definition import Definition
 
 BORDER: Final = 1 / 16
 """Width of the border, as a share of the shorter side."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from diffwin.paths import data_folder
-from diffwin.probe.definition import Definition, load_definition, shipped_definitions
+from diffwin.probes.definition import Definition, load_definition, shipped_definitions
 
 FILES = sorted(data_folder("probes").glob("*.toml"))
 

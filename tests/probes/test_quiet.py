@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from diffwin.probe.quiet import quietly
+from diffwin.probes.quiet import quietly
 
 
 def fail_loudly() -> None:

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from diffwin.errors import BadInput
-from diffwin.probe.base import Probe
-from diffwin.probe.colour import ColourProbe
-from diffwin.probe.definition import Definition, load_definition
-from diffwin.probe.truth import TruthProbe
+from diffwin.probes.base import Probe
+from diffwin.probes.colour import ColourProbe
+from diffwin.probes.definition import Definition, load_definition
+from diffwin.probes.truth import TruthProbe
 from diffwin.process.base import Process
 from diffwin.process.choices import pick_device
 
 if TYPE_CHECKING:
-    from diffwin.probe.encoder import ImageEncoder
+    from diffwin.probes.encoder import ImageEncoder
 
 
 def load_probes(names: Sequence[str], process: Process, *, device: str = "auto") -> list[Probe]:
@@ -78,16 +78,16 @@ class _Loader:
             case "colour":
                 return ColourProbe(definition)
             case "classifier":
-                from diffwin.probe.classifier import ClassifierProbe
+                from diffwin.probes.classifier import ClassifierProbe
 
                 return ClassifierProbe(definition, device=self.device)
             case "clip":
-                from diffwin.probe.clip import ClipProbe
+                from diffwin.probes.clip import ClipProbe
 
                 return ClipProbe(definition, self._encoder(definition))
 
     def _encoder(self, definition: Definition) -> ImageEncoder:
-        from diffwin.probe.encoder import load_encoder
+        from diffwin.probes.encoder import load_encoder
 
         model, pretrained = definition.clip_model
         if (model, pretrained) not in self._encoders:

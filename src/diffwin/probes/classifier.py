@@ -14,9 +14,9 @@ from safetensors import SafetensorError
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from diffwin.errors import BadInput
-from diffwin.probe.defined import DefinedProbe, fingerprint
-from diffwin.probe.definition import Definition
-from diffwin.probe.quiet import brief, quietly
+from diffwin.probes.defined import DefinedProbe, fingerprint
+from diffwin.probes.definition import Definition
+from diffwin.probes.quiet import brief, quietly
 
 CHUNK = 64
 

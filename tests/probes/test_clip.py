@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffwin.errors import BadInput
-from diffwin.probe.base import Probe
-from diffwin.probe.clip import ClipProbe
-from diffwin.probe.definition import load_definition
-from diffwin.probe.encoder import load_encoder
+from diffwin.probes.base import Probe
+from diffwin.probes.clip import ClipProbe
+from diffwin.probes.definition import load_definition
+from diffwin.probes.encoder import load_encoder
 
 
 def make(file: Path, model: Path) -> ClipProbe:

@@ -1,0 +1,145 @@
+"""The main job on worlds whose windows are known: right numbers, resumed after any kill, extended by larger plans."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+from simulated import exact_survival
+from worlds import hypercube
+
+import diffwin
+from diffwin.errors import BadInput
+from diffwin.plan import Plan
+from diffwin.run import prepare
+
+SMALL = {"bases": 16, "repeats": 2, "levels": 6, "steps": 30}
+
+
+def _windows(folder: Path) -> dict[str, object]:
+    return dict(json.loads((folder / "windows.json").read_text()))
+
+
+def test_hypercube_features_are_located_in_the_right_order(tmp_path: Path) -> None:
+    run = diffwin.probe(model=hypercube(tmp_path).as_posix(), bases=64, repeats=4, levels=24, out=tmp_path / "run")
+    found = run.windows.query("group == 'all'").set_index("feature")
+    assert found["status"].eq("found").all()
+    exact = {}
+    for feature, size in (("axis0", 30.0), ("axis1", 10.0), ("axis2", 3.0)):
+        # normalised survival 1/2 is S = 3/4, and the separation is D = 2 a e^{-t} = 2 a alpha
+        share = (brentq(lambda d: exact_survival(d) - 0.75, 0.1, 5) / (2 * size)) ** 2
+        exact[feature] = float(np.log(share / (1 - share)))
+        assert found.loc[feature, "decision_low"] <= exact[feature] <= found.loc[feature, "decision_high"]
+    order = found["decision_log_snr"].sort_values().index.tolist()
+    assert order == ["axis0", "axis1", "axis2"]
+
+
+def test_a_run_folder_holds_what_the_contract_says(tmp_path: Path) -> None:
+    run = diffwin.probe(model=hypercube(tmp_path).as_posix(), out=tmp_path / "run", **SMALL)
+    for name in ("run.sqlite", "plan.json", "curves.csv", "windows.json", "report.html", "report.md", "figures"):
+        assert (run.folder / name).exists(), name
+    told = _windows(run.folder)
+    assert {"schema", "diffwin", "model", "solver", "stochastic", "mode", "guidance", "steps", "seed"} <= set(told)
+    job = prepare(run.plan)
+    assert told["evaluations"] == job.cost() == job.plan.bases * (30 + 2 * sum(job.levels))
+
+
+def test_the_same_command_again_changes_nothing_and_costs_nothing(tmp_path: Path) -> None:
+    model = hypercube(tmp_path).as_posix()
+    first = diffwin.probe(model=model, out=tmp_path / "run", **SMALL)
+    before = _windows(first.folder)
+    spent: list[int] = []
+    diffwin.probe(model=model, out=tmp_path / "run", progress=lambda done, total: spent.append(done), **SMALL)
+    assert spent == []
+    assert _windows(first.folder) == before
+
+
+def test_a_larger_plan_extends_a_run_to_the_same_numbers_as_a_fresh_one(tmp_path: Path) -> None:
+    model = hypercube(tmp_path).as_posix()
+    diffwin.probe(model=model, out=tmp_path / "grown", **SMALL)
+    larger = SMALL | {"bases": 20, "repeats": 3}
+    grown = diffwin.probe(model=model, out=tmp_path / "grown", **larger)
+    fresh = diffwin.probe(model=model, out=tmp_path / "fresh", **larger)
+    assert _windows(grown.folder) == _windows(fresh.folder)
+
+
+def test_another_plan_in_the_folder_is_refused(tmp_path: Path) -> None:
+    model = hypercube(tmp_path).as_posix()
+    diffwin.probe(model=model, out=tmp_path / "run", **SMALL)
+    with pytest.raises(BadInput, match="another plan"):
+        diffwin.probe(model=model, out=tmp_path / "run", **(SMALL | {"seed": 7}))
+
+
+def test_another_world_of_the_same_name_is_refused(tmp_path: Path) -> None:
+    diffwin.probe(model=hypercube(tmp_path).as_posix(), out=tmp_path / "run", **SMALL)
+    model = hypercube(tmp_path, sizes=(30.0, 9.0, 3.0)).as_posix()
+    with pytest.raises(BadInput, match="another plan"):
+        diffwin.probe(model=model, out=tmp_path / "run", **SMALL)
+
+
+def test_killed_in_the_middle_the_same_command_ends_with_the_same_numbers(tmp_path: Path) -> None:
+    model = hypercube(tmp_path).as_posix()
+    size = {"bases": 64, "repeats": 8, "levels": 20, "steps": 60}
+    whole = diffwin.probe(model=model, out=tmp_path / "whole", **size)
+    command = f"import diffwin; diffwin.probe(model={model!r}, out={str(tmp_path / 'cut')!r}, **{size!r})"
+    _kill_when_under_way(command, tmp_path / "cut")
+    left = len(diffwin.open_run(tmp_path / "cut").samples)
+    assert 0 < left < len(whole.samples)
+    subprocess.run([sys.executable, "-c", command], check=True)
+    assert _windows(tmp_path / "cut") == _windows(tmp_path / "whole")
+
+
+def _kill_when_under_way(command: str, folder: Path) -> None:
+    """Start a run and kill it as soon as its ledger holds some regenerations."""
+    with subprocess.Popen([sys.executable, "-c", command]) as process:
+        while process.poll() is None:
+            if (folder / "run.sqlite").exists() and _regenerations(folder) > 100:
+                os.kill(process.pid, signal.SIGKILL)
+                break
+            time.sleep(0.01)
+
+
+def _regenerations(folder: Path) -> int:
+    import sqlite3
+
+    try:
+        with sqlite3.connect(f"file:{folder / 'run.sqlite'}?mode=ro", uri=True) as connection:
+            return int(connection.execute("SELECT count(*) FROM samples WHERE level > 0").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_branch_survival_is_the_same_law_for_an_exact_score(tmp_path: Path) -> None:
+    model = hypercube(tmp_path, sizes=(10.0,)).as_posix()
+    size = {"bases": 200, "repeats": 2, "levels": 8, "steps": 60}
+    renoise = diffwin.probe(model=model, out=tmp_path / "renoise", **size)
+    branch = diffwin.probe(model=model, mode="branch", out=tmp_path / "branch", **size)
+    first, second = (run.curves.query("group == 'all'").set_index("level") for run in (renoise, branch))
+    error = np.sqrt(0.25 / 200 + 0.25 / 200)
+    assert np.all(np.abs(first["survival"] - second["survival"]) <= 4 * error)
+
+
+def test_deterministic_branches_return_their_base(tmp_path: Path) -> None:
+    model = hypercube(tmp_path, sizes=(10.0,)).as_posix()
+    run = diffwin.probe(model=model, mode="branch", solver="euler", out=tmp_path / "run", **SMALL)
+    assert run.curves.query("group == 'all'")["survival"].eq(1.0).all()
+    assert run.summary()["stochastic"] is False
+
+
+def test_a_prompt_for_a_world_without_prompts_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="takes no prompt"):
+        diffwin.probe("a cook", model=hypercube(tmp_path).as_posix(), out=tmp_path / "run", **SMALL)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_plan_can_be_priced_without_running_it(tmp_path: Path) -> None:
+    job = prepare(Plan.make(model=hypercube(tmp_path).as_posix(), **SMALL))
+    assert job.cost() == 16 * (30 + 2 * sum(job.levels))

@@ -1,0 +1,20 @@
+"""World files used by several tests."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+
+def hypercube(folder: Path, sizes: tuple[float, ...] = (30.0, 10.0, 3.0), **grid: float) -> Path:
+    """A mixture with means sum_k +-a_k e_k and unit variance: feature k is decided at OU time t_S = ln a_k."""
+    lines = ['kind = "gaussian-mixture"', f"dimension = {len(sizes)}"]
+    if grid:
+        lines += ["[grid]", *(f"{name} = {value}" for name, value in grid.items())]
+    for signs in product((1, -1), repeat=len(sizes)):
+        mean = [sign * size for sign, size in zip(signs, sizes, strict=True)]
+        labels = ", ".join(f'axis{k} = "{"plus" if sign > 0 else "minus"}"' for k, sign in enumerate(signs))
+        lines += ["[[component]]", "weight = 1.0", f"mean = {mean}", f"labels = {{{labels}}}"]
+    path = folder / "hypercube.toml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
