@@ -23,6 +23,9 @@ PANELS: Final = 12
 """Small panels a feature at most; the labels with the most bases come first."""
 
 
+_STARTED: Final = ("steps done", "share of the steps done where the picture was started again")
+
+
 def survival(curves: pd.DataFrame, windows: Sequence[Window], looks: dict[str, Look], axis: Axis, width: int) -> Figure:
     """The group `all` of every feature of one prompt: curve, band, floor and decision point."""
     wide = width >= WIDE
@@ -40,7 +43,9 @@ def survival(curves: pd.DataFrame, windows: Sequence[Window], looks: dict[str, L
     for window in windows:
         _decision(axes, window, looks[window.feature])
     _legend(axes, shown, columns=4 if wide else 2)
-    axes.set_xlabel("steps already done where the picture was started again", fontsize=11.5 if wide else 10, labelpad=8)
+    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "color": MUTED}
+    for x, align, text in ((0, "left", "pure noise"), (0.5, "center", _STARTED[wide]), (1, "right", "finished image")):
+        axes.annotate(text, (x, 0), (0, -33), fontsize=11.5, ha=align, va="center", **place)
     return figure
 
 

@@ -19,7 +19,7 @@ from diffwin.window import Point, Window
 
 WIDE, NARROW = 920, 350
 _BAND: Final = 9
-_FOOT: Final = 72
+_FOOT: Final = 90
 
 
 @dataclass(frozen=True)
@@ -83,19 +83,28 @@ def _frame(axes: Axes, axis: Axis, room: Room, rows: int) -> None:
     axes.tick_params(length=0, pad=_BAND + 4)
     for value in np.linspace(0, 1, 5):
         axes.axvline(value, color=RULE, lw=1, zorder=0)
-    snr = axes.secondary_xaxis(-(_BAND + 34) / max(rows * room.row, 1))
+    snr = axes.secondary_xaxis(-(_BAND + 50) / max(rows * room.row, 1))
     snr.spines[:].set_visible(False)
     ticks = axis.ticks(34 / room.span)
     snr.set_xticks([at for at, _ in ticks], [text for _, text in ticks], fontsize=9.5)
     snr.tick_params(length=3, color=RULE, pad=3)
-    _below(axes, "log-SNR", 0.0 if not room.wide else -0.012, -(_BAND + 61 if not room.wide else _BAND + 44), room)
+    for x, align, text in (
+        (0.0, "left", "pure noise"),
+        (0.5, "center", "steps done"),
+        (1.0, "right", "finished image"),
+    ):
+        _below(axes, text, (x, 0), _BAND + 33, align, 11.5)
+    if room.wide:
+        _below(axes, "log-SNR", (0.0, -16), _BAND + 60, "right", 9.5)
+    else:
+        _below(axes, "log-SNR", (0.0, 0), _BAND + 77, "left", 9.5)
 
 
-def _below(axes: Axes, text: str, x: float, y: float, room: Room) -> None:
-    """A muted word under the axes: in the gutter where there is one, else under the numbers."""
+def _below(axes: Axes, text: str, x: tuple[float, float], down: float, align: str, size: float) -> None:
+    """A muted word `down` points under the axes, at a fraction `x[0]` of their width and `x[1]` points beside it."""
     axes.annotate(
-        text, (x, 0), (0, y), xycoords="axes fraction", textcoords="offset points", fontsize=9.5, color=MUTED,
-        ha="right" if room.wide else "left", va="center", annotation_clip=False,
+        text, (x[0], 0), (x[1], -down), xycoords="axes fraction", textcoords="offset points", fontsize=size,
+        color=MUTED, ha=align, va="center", annotation_clip=False,
     )  # fmt: skip
 
 
@@ -126,7 +135,7 @@ def _edges(window: Window, axis: Axis) -> tuple[float, float]:
 def _edge(axes: Axes, x: float, y: float, point: Point | None, colour: str, sign: str) -> None:
     """A closed edge is a thin upright; one that was not seen is an arrow head pointing out."""
     if point is None:
-        axes.plot([x], [y], marker=sign, ms=9, color=colour, mec=PAPER, mew=1, zorder=4, clip_on=False)
+        axes.plot([x], [y], marker=sign, ms=11, color=colour, mec=PAPER, mew=1, zorder=4, clip_on=False)
     else:
         axes.plot([x], [y], marker="|", ms=20, mew=1.6, color=colour, alpha=0.75, zorder=3)
 
