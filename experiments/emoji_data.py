@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
+
 from emoji_planted import (
     BACKGROUNDS,
     EMPTY_CAPTION,
@@ -26,13 +28,15 @@ from emoji_planted import (
     shares,
     write_caption,
 )
-from numpy.typing import NDArray
 
 ASSETS: Final = Path(__file__).resolve().parents[1] / "assets"
 SIZE: Final = 64
 SHIFT: Final = 2
-SHIFT_WEIGHTS: Final = (0.05, 0.15, 0.6, 0.15, 0.05)
+SHIFT_WEIGHTS: Final = (0.02, 0.05, 0.86, 0.05, 0.02)
 """Chance of moving a drawing by -2, -1, 0, 1, 2 pixels along an axis."""
+
+MIRRORED: Final = 0.2
+"""Chance of mirroring a drawing."""
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -43,7 +47,7 @@ Ints = NDArray[np.int64]
 class Draws:
     """Rows of the training stream, before any pixel is touched.
 
-    `drawing` (n,) indexes the 300 drawings, or, from 300 on, the memorised ones, whose `background` is 0 and means nothing.
+    `drawing` (n,) indexes the 300 drawings, or, from 300 on, the memorised ones, whose `background` means nothing.
     """
 
     drawing: Ints
@@ -70,7 +74,7 @@ class World:
     memorised_captions: list[str]
 
     def image(self, drawing: int, background: int, rng: np.random.Generator | None = None) -> Pixels:
-        """One RGB picture (64, 64, 3): the drawing on a background; shifted and perhaps mirrored where `rng` is given."""
+        """One RGB picture (64, 64, 3): a drawing on a background, shifted and perhaps mirrored where `rng` is given."""
         if drawing >= len(self.drawings):
             return self.memorised[drawing - len(self.drawings)]
         rgba = self.drawings[drawing]
@@ -146,13 +150,14 @@ def drawing_probability(
 
 
 def fit_joint(rows: Floats, columns: Floats, allowed: NDArray[np.bool_]) -> Floats:
-    """The table closest to rows x columns (least Kullback-Leibler divergence) that is zero outside `allowed` and has these margins.
+    """The table closest to rows x columns, in Kullback-Leibler divergence, with these margins and zeros in the holes.
 
     Iterative proportional fitting (Deming and Stephan 1940). `rows` (r,) and `columns` (c,) sum to 1; returns (r, c).
     Raises ValueError where the holes make the margins impossible.
     """
     table = np.where(allowed, np.outer(rows, columns), 0.0)
-    for _ in range(10_000):
+    possible = bool(table.any(axis=1).all() and table.any(axis=0).all())
+    for _ in range(10_000 if possible else 0):
         table *= (rows / table.sum(axis=1))[:, None]
         table *= columns / table.sum(axis=0)
         if np.allclose(table.sum(axis=1), rows, rtol=0, atol=1e-13):
@@ -161,11 +166,11 @@ def fit_joint(rows: Floats, columns: Floats, allowed: NDArray[np.bool_]) -> Floa
 
 
 def augment(rgba: Pixels, rng: np.random.Generator) -> Pixels:
-    """Shift (64, 64, 4) by up to SHIFT pixels, the border repeated, and mirror every other time."""
+    """Shift (64, 64, 4) by up to SHIFT pixels, the border repeated, and mirror one in five."""
     padded = np.pad(rgba, ((SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)), mode="edge")
     top, left = rng.choice(2 * SHIFT + 1, size=2, p=SHIFT_WEIGHTS)
     moved = padded[top : top + SIZE, left : left + SIZE]
-    return moved[:, ::-1] if rng.random() < 0.5 else moved
+    return moved[:, ::-1] if rng.random() < MIRRORED else moved
 
 
 def composite(rgba: Pixels, colour: Pixels) -> Pixels:

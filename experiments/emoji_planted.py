@@ -90,7 +90,7 @@ def shares(occupation: str, feature: str) -> NDArray[np.float64]:
 def write_caption(
     occupation: str | None = None, gender: str | None = None, tone: str | None = None, background: str | None = None
 ) -> str:
-    """The caption that mentions the parts given: "a woman cook with dark skin on a blue background", "a cook", "a person".
+    """The caption that mentions the parts given, as "a woman cook with dark skin on a blue background" or "a cook".
 
     Without an occupation, "a person" leaves the gender open.
     """

@@ -1,7 +1,7 @@
 """Make `assets/noto-emoji` from the emoji-datasource-google package (drawings: Noto Emoji, Apache-2.0).
 
-    npm pack emoji-datasource-google@16.0.0 && tar xzf emoji-datasource-google-16.0.0.tgz
-    python experiments/make_noto_emoji.py package
+npm pack emoji-datasource-google@16.0.0 && tar xzf emoji-datasource-google-16.0.0.tgz
+python experiments/make_noto_emoji.py package
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from emoji_data import ASSETS, Pixels, background_colours, composite, drawing_probability
 from emoji_planted import (
     BACKGROUNDS,
@@ -25,8 +28,6 @@ from emoji_planted import (
     TONES,
     shares,
 )
-from numpy.typing import NDArray
-from PIL import Image
 
 SEED: Final = 20260101
 TONE_CODES: Final = ("1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF")
