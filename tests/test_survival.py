@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from simulated import exact_survival, grid, readings, separation
 
 from diffwin.survival import ALL, CURVE_COLUMNS, Readings, curve_table, readings_of, resample
+from simulated import exact_survival, grid, readings, separation
 
 
 def test_survival_agrees_with_the_closed_form() -> None:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.optimize import isotonic_regression
-from simulated import exact_crossing, grid, readings
 
 from diffwin.survival import ALL
 from diffwin.window import EDGE, Status, crossings, isotonic, locate
+from simulated import exact_crossing, grid, readings
 
 
 def test_isotonic_equals_scipy() -> None:

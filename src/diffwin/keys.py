@@ -1,7 +1,7 @@
 """Addressed randomness: a draw is a function of where it is used, never of what was drawn before.
 
 A key names (seed, prompt, base, level, repeat, purpose); noise for one of its steps comes from a Philox counter
-(Salmon et al. 2011) set to that step. So the same trial gets the same noise in any batch, order, process or
+(Salmon et al. 2011) whose top word is that step. So the same trial gets the same noise in any batch, order, process or
 resumption. Drawn in float32 on the CPU and then moved.
 """
 
@@ -10,15 +10,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 from numpy.typing import NDArray
 
 from diffwin.trials import Base, Trial
 
 Purpose = Literal["start", "erase", "step"]
-_STEPS_APART = 1 << 192  # the step takes the top 64 bits of the 256-bit counter: streams of 2^192 draws each
 
 
 @dataclass(frozen=True)
@@ -49,5 +49,17 @@ class Key:
     def noise(self, purpose: Purpose, step: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Standard normal noise of `shape` for one purpose and step, float32."""
         digest = hashlib.blake2b(self._prefix + b"|" + purpose.encode(), digest_size=16).digest()
-        stream = np.random.Philox(key=int.from_bytes(digest, "little"), counter=step * _STEPS_APART)
+        words = _Words(digest)
+        counter = np.array([0, 0, 0, step], np.uint64)
+        stream = np.random.Philox(words, counter=counter)  # type: ignore[arg-type]  # numpy's stubs know SeedSequence only
         return np.random.Generator(stream).standard_normal(shape, dtype=np.float32)
+
+
+class _Words(ISeedSequence):
+    """Hands a digest over as Philox's key; `Philox(key=...)` would gather the system's entropy first, and be slow."""
+
+    def __init__(self, digest: bytes) -> None:
+        self._words = np.frombuffer(digest, np.uint64)
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[np.uint64]:
+        return self._words

@@ -26,6 +26,8 @@ from diffwin.trials import Base, Mode, Trial
 from diffwin.version import VERSION
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from diffwin.probes.base import Probe
     from diffwin.process.base import Process, State
 
@@ -36,6 +38,7 @@ Progress = Callable[[int, int], None]
 CHUNK = 32
 """Finished samples that are decoded, read and written together."""
 
+ADDRESS = ["prompt", "base", "level", "repeat"]
 RECORDED = ("diffusers", "numpy", "open_clip_torch", "torch", "transformers")
 
 
@@ -199,25 +202,27 @@ class _Work:
         """Samples that need no work: read by every probe, or missing. Kept pictures are read by new probes first."""
         samples = self.ledger.samples()
         self._read_again(samples)
-        observed = self.ledger.observations().groupby(["prompt", "base", "level", "repeat"])["feature"].agg(frozenset)
-        held = {Trial(*key) for key, features in observed.items() if self.features <= features}
         gone = samples[samples["missing"].notna()]
-        return held | {Trial(*key) for key in gone[["prompt", "base", "level", "repeat"]].itertuples(index=False)}
+        missing = {Trial(*key) for key in gone[ADDRESS].itertuples(index=False)}
+        return missing | {trial for trial, features in self._features_read().items() if self.features <= features}
 
-    def _read_again(self, samples: Any) -> None:
-        observed = self.ledger.observations().groupby(["prompt", "base", "level", "repeat"])["feature"].agg(frozenset)
-        pictures = samples[samples["image"].notna()]
-        stale = [
-            (Trial(row.prompt, row.base, row.level, row.repeat), row.evaluations, row.image)
-            for row in pictures.itertuples(index=False)
-            if not self.features <= observed.get((row.prompt, row.base, row.level, row.repeat), frozenset())
-        ]
-        for chunk in _chunks(iter(stale), CHUNK):
-            shown = load_pictures(self.ledger.folder, [image for _, _, image in chunk])
-            readings = self._read(shown)
-            self.ledger.add(
-                [Sample(t, cost, image, None, r) for (t, cost, image), r in zip(chunk, readings, strict=True)]
-            )
+    def _features_read(self) -> dict[Trial, set[str]]:
+        """Which features the ledger holds of each sample."""
+        read: dict[Trial, set[str]] = {}
+        for *key, feature in self.ledger.observations()[[*ADDRESS, "feature"]].itertuples(index=False):
+            read.setdefault(Trial(*key), set()).add(feature)
+        return read
+
+    def _read_again(self, samples: pd.DataFrame) -> None:
+        """Let new probes read the pictures that are kept."""
+        read = self._features_read()
+        pictures = samples[samples["image"].notna() & samples["missing"].isna()]
+        rows = pictures[[*ADDRESS, "evaluations", "image"]].itertuples(index=False)
+        held = [(Trial(*key), cost, image) for *key, cost, image in rows]
+        stale = [each for each in held if not self.features <= read.get(each[0], set())]
+        for chunk in _chunks(stale, CHUNK):
+            readings = self._read(load_pictures(self.ledger.folder, [image for _, _, image in chunk]))
+            self.ledger.add([Sample(t, cost, im, None, r) for (t, cost, im), r in zip(chunk, readings, strict=True)])
 
     def _holds(self, base: Base, held: set[Trial]) -> bool:
         """Whether a base is there, with every state that branch mode starts from."""

@@ -58,7 +58,7 @@ class Readings:
     @cached_property
     def _one_hot(self) -> FloatArray:
         """(bases, labels), rows of missing bases zero."""
-        return (self.base_labels[:, None] == np.arange(len(self.labels))).astype(np.float64)
+        return np.asarray(self.base_labels[:, None] == np.arange(len(self.labels)), np.float64)
 
     def floor(self, group: str, weights: FloatArray) -> FloatArray:
         """Chance survival under base weights (resamples, bases), shape (resamples,): fresh generations that agree.
