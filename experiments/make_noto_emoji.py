@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cards import table, write_measured
 from emoji_data import ASSETS, Pixels, background_colours, composite, drawing_probability
 from emoji_planted import (
     BACKGROUNDS,
@@ -25,6 +26,7 @@ from emoji_planted import (
     MEMORISED_RATE,
     MENTION,
     OCCUPATIONS,
+    PLANTED,
     TONES,
     shares,
 )
@@ -147,6 +149,15 @@ def known_truth(arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
     }
 
 
+def planted_table() -> str:
+    """The favoured labels of every occupation, for the card."""
+    rows = []
+    for occupation, favours in PLANTED.items():
+        found = (favours.get(feature) for feature in FEATURES)
+        rows.append([occupation, *(f"{f.label} {f.share:.0%}" if f else "equal" for f in found)])
+    return table(["occupation", *FEATURES], rows)
+
+
 def _named(labels: tuple[str, ...], values: NDArray[np.float64]) -> dict[str, float]:
     return {label: round(float(value), 6) for label, value in zip(labels, values, strict=True)}
 
@@ -164,6 +175,7 @@ def main() -> None:
     backgrounds = "\n".join(f'{name} = "{colour}"' for name, colour in BACKGROUNDS.items())
     (arguments.out / "model.toml").write_text(MODEL_TOML.format(backgrounds=backgrounds), encoding="utf-8")
     (arguments.out / "world.json").write_text(json.dumps(known_truth(arrays), indent=1) + "\n", encoding="utf-8")
+    write_measured(arguments.out / "README.md", planted_table())
 
 
 if __name__ == "__main__":
