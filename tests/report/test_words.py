@@ -50,7 +50,7 @@ def test_one_and_two_located_features_read_well() -> None:
 
 def test_overlapping_intervals_leave_the_order_open() -> None:
     text = said(found("background", 0.0), found("gender", 0.5))
-    assert "The intervals of the background and the perceived gender overlap" in text
+    assert "not settled where intervals overlap: background and perceived gender." in text
     assert "overlap" not in said(found("background", 0.0), found("gender", 0.9))
 
 

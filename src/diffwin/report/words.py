@@ -154,18 +154,15 @@ def the(feature: str, names: dict[str, str]) -> Piece:
 
 
 def _ties(found: Sequence[tuple[Window, Point]], names: dict[str, str]) -> list[Piece]:
-    """A sentence on each pair of neighbours whose intervals overlap."""
-    pieces: list[Piece] = []
-    for (earlier, first), (later, second) in pairwise(found):
-        if first.high >= second.low:
-            pieces += [
-                Piece(" The intervals of the "),
-                the(earlier.feature, names),
-                Piece(" and the "),
-                the(later.feature, names),
-                Piece(" overlap, so which of the two comes first is not settled."),
-            ]
-    return pieces
+    """One sentence on the neighbours whose intervals overlap."""
+    pairs = [(first[0], second[0]) for first, second in pairwise(found) if first[1].high >= second[1].low]
+    if not pairs:
+        return []
+    pieces = [Piece(" Their order is not settled where intervals overlap: ")]
+    for at, (earlier, later) in enumerate(pairs):
+        joint = "" if at == 0 else ", "
+        pieces += [Piece(joint), the(earlier.feature, names), Piece(" and "), the(later.feature, names)]
+    return [*pieces, Piece(".")]
 
 
 def _verdicts(rest: Sequence[Window], names: dict[str, str], *, prompted: bool) -> list[Piece]:
