@@ -23,6 +23,8 @@ LABELS: Final[dict[str, tuple[str, ...]]] = {
 
 TEMPLATES: Final = ("{}", "a drawing of {}", "a picture of {}", "an emoji of {}")
 UNSTATED: Final = -1
+GENDER: Final = list(LABELS).index("gender")
+TONE: Final = list(LABELS).index("skin-tone")
 MENTION: Final = 0.5
 
 
@@ -43,16 +45,26 @@ def label_captions(feature: str, template: str) -> list[str]:
 
 
 def state(attributes: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Leave parts of the full attributes (n, 4) out, each with probability 1 - MENTION, but never all of them."""
+    """Leave parts of the attributes (n, 4) out, each with probability 1 - MENTION; but never all."""
     kept = rng.random(attributes.shape) < MENTION
-    none = ~kept.any(axis=1)
-    kept[none, rng.integers(attributes.shape[1], size=int(none.sum()))] = True
+    kept[:, 0] |= ~(kept & (attributes != UNSTATED)).any(axis=1)
     return np.where(kept, attributes, UNSTATED)
 
 
 def agree(stated: NDArray[np.int64], attributes: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which images (n, 4) every stated part of which captions (m, 4) holds for; (n, m)."""
     return ((stated[None] == UNSTATED) | (stated[None] == attributes[:, None])).all(axis=2)
+
+
+def clash(stated: NDArray[np.int64], attributes: NDArray[np.int64], comparable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which images (n, 4) some stated part of which captions (m, 4) is wrong for; (n, m).
+
+    An unknown attribute (UNSTATED) clashes with nothing, and a stated gender only where it is among the genders that
+    the image may be compared with, `comparable` (n, 3).
+    """
+    known = (stated[None] != UNSTATED) & (attributes[:, None] != UNSTATED)
+    known[..., GENDER] &= comparable[:, stated[:, GENDER]]
+    return (known & (stated[None] != attributes[:, None])).any(axis=2)
 
 
 def caption(stated: NDArray[np.int64], rng: np.random.Generator) -> str:

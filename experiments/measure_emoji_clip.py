@@ -23,12 +23,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional
 
+from cards import table, write_measured
 from emoji_data import World, background_colours, composite, load_world
 from emoji_distort import spoil
 from emoji_phrases import LABELS, TEMPLATES, label_captions
 from train_emoji_clip import ASSET, drawing_attributes
 
-MARKS = ("<!-- measured -->", "<!-- end of measured -->")
+Counts = dict[str, NDArray[np.int64]]
+"""Per feature (labels, labels): row the true label, column the one read."""
 
 
 @dataclass(frozen=True)
@@ -89,51 +91,52 @@ def count(truth: NDArray[np.int64], read: NDArray[np.int64], labels: int) -> NDA
     return matrix
 
 
-def count_all(reader: Reader, pictures: Pictures) -> dict[str, NDArray[np.int64]]:
+def count_all(reader: Reader, pictures: Pictures) -> Counts:
     """The counts of every feature."""
     read = reader.read(pictures.images)
     return {f: count(pictures.attributes[:, k], read[f].argmax(axis=1), len(LABELS[f])) for k, f in enumerate(LABELS)}
 
 
-def confusion(counts: dict[str, NDArray[np.int64]], source: str) -> dict[str, dict[str, object]]:
+def confusion(counts: Counts, source: str) -> dict[str, dict[str, object]]:
     """Rows as shares P(read | true), with the number of pictures behind each."""
     return {
         feature: {
             "labels": list(LABELS[feature]),
-            "matrix": (table / table.sum(axis=1, keepdims=True)).round(6).tolist(),
-            "counts": table.sum(axis=1).tolist(),
+            "matrix": (matrix / matrix.sum(axis=1, keepdims=True)).round(6).tolist(),
+            "counts": matrix.sum(axis=1).tolist(),
             "source": source,
         }
-        for feature, table in counts.items()
+        for feature, matrix in counts.items()
     }
 
 
-def accuracy(table: NDArray[np.int64]) -> float:
-    return float(np.trace(table) / table.sum())
+def accuracy(matrix: NDArray[np.int64]) -> float:
+    return float(np.trace(matrix) / matrix.sum())
 
 
-def markdown(plain: dict[str, NDArray[np.int64]], damaged: dict[str, NDArray[np.int64]], genders: list[str]) -> str:
+def markdown(plain: Counts, damaged: Counts, by_occupation: str) -> str:
     """The tables of the card."""
-    lines = ["| feature | held-out drawings | the same, distorted |", "|---|---|---|"]
-    lines += [f"| {f} | {accuracy(plain[f]):.1%} | {accuracy(damaged[f]):.1%} |" for f in LABELS]
+    accuracies = [[f, f"{accuracy(plain[f]):.1%}", f"{accuracy(damaged[f]):.1%}"] for f in LABELS]
+    parts = [table(["feature", "held-out drawings", "the same, distorted"], accuracies)]
     for feature in ("gender", "skin-tone"):
-        lines += ["", f"{feature.capitalize()}, distorted held-out drawings (row true, column read, counts):", ""]
-        lines += ["| | " + " | ".join(LABELS[feature]) + " |", "|---" * (len(LABELS[feature]) + 1) + "|"]
-        for label, row in zip(LABELS[feature], damaged[feature], strict=True):
-            lines.append(f"| {label} | " + " | ".join(map(str, row)) + " |")
-    return "\n".join([*lines, "", *genders])
+        parts.append(f"{feature.capitalize()} of the distorted pictures (row true, column read, counts):")
+        rows = zip(LABELS[feature], damaged[feature].tolist(), strict=True)
+        parts.append(table(["", *LABELS[feature]], [[label, *row] for label, row in rows]))
+    return "\n\n".join([*parts, "Gender by occupation, read right:", by_occupation])
 
 
-def gender_by_occupation(reader: Reader, pictures: Pictures) -> list[str]:
-    """A Markdown table of how often the gender is read right, an occupation a row."""
-    right = reader.read(pictures.images)["gender"].argmax(axis=1) == pictures.attributes[:, 1]
-    lines = ["Gender read right, by occupation (distorted held-out drawings):", "", "| occupation | right | pictures |"]
-    lines.append("|---|---|---|")
+def gender_by_occupation(reader: Reader, plain: Pictures, damaged: Pictures) -> str:
+    """A table of how often the gender is read right, an occupation a row."""
+    right = [
+        reader.read(pictures.images)["gender"].argmax(axis=1) == pictures.attributes[:, 1]
+        for pictures in (plain, damaged)
+    ]
+    rows = []
     for k, name in enumerate(LABELS["occupation"]):
-        rows = pictures.attributes[:, 0] == k
-        if rows.any():
-            lines.append(f"| {name} | {right[rows].mean():.1%} | {rows.sum()} |")
-    return lines
+        here = [hits[p.attributes[:, 0] == k] for hits, p in zip(right, (plain, damaged), strict=True)]
+        if len(here[0]):
+            rows.append([name, f"{here[0].mean():.1%}", f"{here[1].mean():.1%}", len(here[0]) // 8])
+    return table(["occupation", "plain", "distorted", "drawings"], rows)
 
 
 def measure(model: Path, out: Path, every: int, copies: int) -> None:
@@ -142,14 +145,11 @@ def measure(model: Path, out: Path, every: int, copies: int) -> None:
     pictures = held_out_pictures(load_world(), every)
     worse = distorted(pictures, copies)
     plain, damaged = count_all(reader, pictures), count_all(reader, worse)
-    tables = markdown(plain, damaged, gender_by_occupation(reader, worse))
+    tables = markdown(plain, damaged, gender_by_occupation(reader, pictures, worse))
     print(tables)
     source = f"{len(pictures.images) // 8} held-out drawings on 8 backgrounds, each distorted {copies} times"
     (out / "confusion.json").write_text(json.dumps(confusion(damaged, source)) + "\n")
-    card = out / "README.md"
-    if card.exists():
-        before, rest = card.read_text().split(MARKS[0])
-        card.write_text(f"{before}{MARKS[0]}\n{tables}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
+    write_measured(out / "README.md", tables)
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from transformers import (
 
 from emoji_distort import blur, sometimes
 from fashion_data import CLASSES, Labelled, read_original, read_subset
-from trainer import Budget, Progress, Training, pick_device
+from trainer import Budget, Progress, Training, pick_device, write_facts
 
 ASSET = Path(__file__).parents[1] / "assets" / "fashion-ddpm" / "classifier"
 SIDE = 56  # pixels of the network's input: the first layers shrink it four times, to 14 x 14
@@ -112,11 +112,17 @@ def classify(folder: Path, images: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def write_confusion(folder: Path, test: Labelled) -> float:
-    """Write confusion.json (rows true, columns read, counts) and return the accuracy."""
+    """Write confusion.json (row the true label, column the one read, as shares) and return the accuracy."""
     matrix = np.zeros((len(CLASSES), len(CLASSES)), int)
     np.add.at(matrix, (test.labels, classify(folder, test.images)), 1)
-    found = {"class": {"labels": list(CLASSES), "matrix": matrix.tolist()}}
-    (folder / "confusion.json").write_text(json.dumps(found) + "\n")
+    counts = matrix.sum(axis=1)
+    found = {
+        "labels": list(CLASSES),
+        "matrix": (matrix / counts[:, None]).round(6).tolist(),
+        "counts": counts.tolist(),
+        "source": f"{counts.sum()} test images of Fashion-MNIST",
+    }
+    (folder / "confusion.json").write_text(json.dumps({"class": found}) + "\n")
     return float(np.trace(matrix) / matrix.sum())
 
 
@@ -150,6 +156,7 @@ def main() -> None:
         data = read_original(options.data, "train")
         model, progress = train(data, Budget(options.minutes), options.work, options.batch, options.seed)
         save(model, options.out)
+        write_facts(options.out, progress, options.batch, options.seed)
         accuracy = write_confusion(options.out, read_original(options.data, "t10k"))
         print(f"{progress.steps} steps, test accuracy {accuracy:.4f}")
     print(f"done in {(time.perf_counter() - start) / 60:.1f} minutes")

@@ -9,7 +9,6 @@ steps on the shipped subset, saves to a temporary folder, reloads with DDPMPipel
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -18,10 +17,11 @@ import numpy as np
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
-from fashion_data import read_original, read_subset, write_sheet
-from trainer import Budget, Progress, Training, pick_device
+from fashion_data import read_original, read_subset
+from trainer import Budget, Progress, Training, pick_device, write_facts
 
 ASSET = Path(__file__).parents[1] / "assets" / "fashion-ddpm"
 SAMPLING_STEPS = 50
@@ -86,10 +86,10 @@ class NoisyBatches:
         time_ = self.timesteps().to(device)
         noisy = self.schedule.add_noise(clean, noise, time_)
         target = self.schedule.get_velocity(clean, noise, time_)
-        return torch.nn.functional.mse_loss(self.network(noisy, time_).sample, target)
+        return functional.mse_loss(self.network(noisy, time_).sample, target)
 
 
-def save(network: UNet2DModel, folder: Path) -> None:
+def save(network: nn.Module, folder: Path) -> None:
     """Write the pipeline folder, weights in float16."""
     DDPMPipeline(network.cpu().half(), build_schedule()).save_pretrained(folder)
 
@@ -110,29 +110,13 @@ def draw(folder: Path, count: int, steps: int, seed: int) -> NDArray[np.uint8]:
     return np.rint(255 * np.concatenate(chunks)[..., 0]).astype(np.uint8)
 
 
-def train(images: NDArray[np.uint8], budget: Budget, work: Path, batch: int, seed: int) -> tuple[UNet2DModel, Progress]:
+def train(images: NDArray[np.uint8], budget: Budget, work: Path, batch: int, seed: int) -> tuple[nn.Module, Progress]:
     """Train from `work`'s checkpoint, or from the start; the averaged network and what was done."""
     torch.manual_seed(seed)
     device = pick_device()
     network = build_network().to(device, memory_format=torch.channels_last)
-    batches = NoisyBatches(network, torch.from_numpy(images).to(device), batch)
-    average, progress = Training(network, batches, budget, work, average_decay=0.999).run()
-    assert isinstance(average, UNet2DModel)
-    return average, progress
-
-
-def write_facts(folder: Path, progress: Progress, batch: int, seed: int) -> None:
-    """What was done, beside the weights: the numbers that the card quotes."""
-    facts = {
-        "steps": progress.steps,
-        "batch": batch,
-        "seed": seed,
-        "minutes": round(progress.seconds / 60, 1),
-        "device": str(pick_device()),
-        "threads": torch.get_num_threads(),
-        "loss": progress.history[:: max(1, len(progress.history) // 12)],
-    }
-    (folder / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
+    batches = NoisyBatches(network, torch.tensor(images).to(device), batch)
+    return Training(network, batches, budget, work, average_decay=0.999).run()
 
 
 def quick() -> None:
@@ -162,11 +146,9 @@ def main() -> None:
         parser.error("--data is needed: the folder with train-images-idx3-ubyte.gz and the other three files")
     else:
         images = read_original(options.data, "train").images
-        budget = Budget(options.minutes)
-        network, progress = train(images, budget, options.work, options.batch, options.seed)
+        network, progress = train(images, Budget(options.minutes), options.work, options.batch, options.seed)
         save(network, options.out)
         write_facts(options.out, progress, options.batch, options.seed)
-        write_sheet(draw(options.out, 100, SAMPLING_STEPS, options.seed), options.out / "sheet.png")
     print(f"done in {(time.perf_counter() - start) / 60:.1f} minutes")
 
 

@@ -7,6 +7,7 @@ share of the budget that is used, so a stopped and resumed training ends like an
 from __future__ import annotations
 
 import copy
+import json
 import math
 import os
 import time
@@ -134,7 +135,8 @@ class Training:
 def follow(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the averaged weights towards the model's by a factor 1 - decay; buffers are copied."""
     for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
-        slow.lerp_(fast, 1 - decay)
+        if fast.requires_grad:
+            slow.lerp_(fast, 1 - decay)
     for slow, fast in zip(average.buffers(), model.buffers(), strict=True):
         slow.copy_(fast)
 
@@ -142,3 +144,17 @@ def follow(average: nn.Module, model: nn.Module, decay: float) -> None:
 def pick_device() -> torch.device:
     """The GPU where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def write_facts(folder: Path, progress: Progress, batch: int, seed: int) -> None:
+    """What was done, beside the weights: the numbers that the card quotes."""
+    facts = {
+        "steps": progress.steps,
+        "batch": batch,
+        "seed": seed,
+        "minutes": round(progress.seconds / 60, 1),
+        "device": str(pick_device()),
+        "threads": torch.get_num_threads(),
+        "loss": progress.history[:: max(1, len(progress.history) // 12)],
+    }
+    (folder / "training.json").write_text(json.dumps(facts, indent=2) + "\n")

@@ -1,0 +1,65 @@
+"""Draw pictures from `fashion-ddpm`, count their classes, and put both into its card.
+
+python experiments/measure_fashion_ddpm.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cards import table, write_measured
+from fashion_data import CLASSES, write_sheet
+from train_fashion_classifier import classify
+from train_fashion_ddpm import ASSET, SAMPLING_STEPS, draw
+
+
+def confusion_table(path: Path) -> str:
+    """The classifier's confusion.json as counts."""
+    measured = json.loads(path.read_text())["class"]
+    rows = zip(measured["labels"], measured["matrix"], measured["counts"], strict=True)
+    return table(["", *measured["labels"]], [[name, *(round(p * n) for p in row)] for name, row, n in rows])
+
+
+def shares_table(read: NDArray[np.int64]) -> str:
+    """How many of the pictures are read as each class, with the standard error of an even share."""
+    counts = np.bincount(read, minlength=len(CLASSES))
+    error = np.sqrt(0.1 * 0.9 / len(read))
+    rows = [[name, count, f"{count / len(read):.1%}"] for name, count in zip(CLASSES, counts, strict=True)]
+    return table(["class", f"of {len(read)} pictures", f"share (even: 10 %, standard error {error:.1%})"], rows)
+
+
+def measure(model: Path, out: Path, count: int, steps: int) -> None:
+    """Draw, read and write the contact sheet and the tables."""
+    pictures = draw(model, count, steps, seed=1)
+    write_sheet(pictures[:100], out / "sheet.png")
+    shares = shares_table(classify(model / "classifier", pictures))
+    print(shares)
+    matrix = confusion_table(model / "classifier" / "confusion.json")
+    write_measured(out / "README.md", f"{shares}\n\nThe classifier on the 10,000 test images:\n\n{matrix}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=ASSET, help="folder of the model")
+    parser.add_argument("--out", type=Path, default=ASSET, help="folder of the contact sheet and the card")
+    parser.add_argument("--count", type=int, default=500, help="pictures")
+    parser.add_argument("--quick", action="store_true", help="four pictures in three steps, nothing kept")
+    options = parser.parse_args()
+    start = time.perf_counter()
+    if options.quick:
+        with tempfile.TemporaryDirectory() as name:
+            measure(options.model, Path(name), count=4, steps=3)
+    else:
+        measure(options.model, options.out, options.count, SAMPLING_STEPS)
+    print(f"done in {(time.perf_counter() - start) / 60:.1f} minutes")
+
+
+if __name__ == "__main__":
+    main()
