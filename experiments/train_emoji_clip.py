@@ -191,6 +191,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ASSET, help="folder of the finished model")
     parser.add_argument("--work", type=Path, default=Path("runs/emoji-clip"), help="folder of the checkpoint")
     parser.add_argument("--minutes", type=float, default=35.0, help="training time")
+    parser.add_argument("--steps", type=int, help="end after so many steps, if that comes first")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="a few steps, nothing kept")
@@ -199,7 +200,7 @@ def main() -> None:
     if options.quick:
         quick()
     else:
-        model, progress = train(Budget(options.minutes), options.work, options.batch, options.seed)
+        model, progress = train(Budget(options.minutes, options.steps), options.work, options.batch, options.seed)
         save(model, options.out)
         write_facts(options.out, progress, options.batch, options.seed)
     print(f"done in {(time.perf_counter() - start) / 60:.1f} minutes")

@@ -143,6 +143,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ASSET, help="folder of the finished model")
     parser.add_argument("--work", type=Path, default=Path("runs/fashion-classifier"), help="folder of the checkpoint")
     parser.add_argument("--minutes", type=float, default=5.0, help="training time")
+    parser.add_argument("--steps", type=int, help="end after so many steps, if that comes first")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="a few steps on the shipped subset, nothing kept")
@@ -154,7 +155,7 @@ def main() -> None:
         parser.error("--data is needed: the folder with train-images-idx3-ubyte.gz and the other three files")
     else:
         data = read_original(options.data, "train")
-        model, progress = train(data, Budget(options.minutes), options.work, options.batch, options.seed)
+        model, progress = train(data, Budget(options.minutes, options.steps), options.work, options.batch, options.seed)
         save(model, options.out)
         write_facts(options.out, progress, options.batch, options.seed)
         accuracy = write_confusion(options.out, read_original(options.data, "t10k"))
