@@ -20,11 +20,14 @@ from train_fashion_classifier import classify
 from train_fashion_ddpm import ASSET, SAMPLING_STEPS, draw
 
 
-def confusion_table(path: Path) -> str:
-    """The classifier's confusion.json as counts."""
+def classifier_report(path: Path) -> str:
+    """The accuracy in the classifier's confusion.json, and its matrix as counts."""
     measured = json.loads(path.read_text())["class"]
-    rows = zip(measured["labels"], measured["matrix"], measured["counts"], strict=True)
-    return table(["", *measured["labels"]], [[name, *(round(p * n) for p in row)] for name, row, n in rows])
+    counts = np.rint(np.array(measured["matrix"]) * np.array(measured["counts"])[:, None]).astype(int)
+    accuracy = np.trace(counts) / counts.sum()
+    rows = zip(measured["labels"], counts.tolist(), strict=True)
+    matrix = table(["", *measured["labels"]], [[name, *row] for name, row in rows])
+    return f"The classifier reads {accuracy:.1%} of the {measured['source']} right (row true, column read):\n\n{matrix}"
 
 
 def shares_table(read: NDArray[np.int64]) -> str:
@@ -41,8 +44,8 @@ def measure(model: Path, out: Path, count: int, steps: int) -> None:
     write_sheet(pictures[:100], out / "sheet.png")
     shares = shares_table(classify(model / "classifier", pictures))
     print(shares)
-    matrix = confusion_table(model / "classifier" / "confusion.json")
-    write_measured(out / "README.md", f"{shares}\n\nThe classifier on the 10,000 test images:\n\n{matrix}")
+    classifier = classifier_report(model / "classifier" / "confusion.json")
+    write_measured(out / "README.md", f"{shares}\n\n{classifier}")
 
 
 def main() -> None:

@@ -96,7 +96,7 @@ def save(network: nn.Module, folder: Path) -> None:
 
 def draw(folder: Path, count: int, steps: int, seed: int) -> NDArray[np.uint8]:
     """Pictures from the saved pipeline, uint8 (count, 28, 28)."""
-    pipeline = DDPMPipeline.from_pretrained(folder, torch_dtype=torch.float32, use_safetensors=True).to(pick_device())
+    pipeline = DDPMPipeline.from_pretrained(folder, use_safetensors=True).to(pick_device(), torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     chunks = [
         pipeline(
