@@ -52,7 +52,8 @@ class Grid:
     def spread(self, count: int, low: float = -12.0, high: float = 6.0) -> tuple[int, ...]:
         """At most `count` levels in 1..N, near even in log-SNR between `low` and `high`, the noisiest included.
 
-        Features of pictures are decided between about -12 (small pictures, in pixels) and 6; a level outside would cost and tell nothing.
+        Features of pictures are decided between about -12 (small pictures, in pixels) and 6; a level outside would
+        cost and tell nothing.
         """
         if count < 1:
             raise BadInput(f"levels is {count}", where="--levels", cure="ask for one level or more")

@@ -110,23 +110,26 @@ class Group:
     def trials(self) -> NDArray[np.int64]:
         return np.asarray(self._counts[1].sum(axis=0), np.int64)
 
+    def standard_error(self) -> FloatArray:
+        """Standard error of each level's survival from the variance between bases (a ratio estimate), (levels,)."""
+        survived, read = self._counts
+        bases = np.maximum((read > 0).sum(axis=0), 1)
+        residual = survived - self.curve(self.ones)[0] * read
+        correction = bases / np.maximum(bases - 1, 1)
+        return np.asarray(np.sqrt(correction * (residual**2).sum(axis=0)) / np.maximum(read.sum(axis=0), 1.0))
+
     def interval(self, confidence: float = 0.95) -> tuple[FloatArray, FloatArray]:
         """Wilson interval of each level's survival at the effective sample size of the clustered data.
 
         n_eff = S (1 - S) / Var(S), with the variance between bases (Kish 1965), kept between the number of bases and
         the number of trials, so that a level where everything survived still has an honest width.
         """
-        survival = self.curve(self.ones)[0]
-        survived, read = self._counts
+        survival, variance = self.curve(self.ones)[0], self.standard_error() ** 2
+        read = self._counts[1]
         bases = np.maximum((read > 0).sum(axis=0), 1)
-        residual = survived - survival * read
-        correction = bases / np.maximum(bases - 1, 1)
-        total = np.maximum(read.sum(axis=0), 1.0)
-        variance = correction * (residual**2).sum(axis=0) / total**2
-        spread = survival * (1 - survival)
         with np.errstate(divide="ignore", invalid="ignore"):
-            effective = np.where(variance > 0, spread / variance, bases)
-        effective = np.clip(effective, bases, total)
+            effective = np.where(variance > 0, survival * (1 - survival) / variance, bases)
+        effective = np.clip(effective, bases, np.maximum(read.sum(axis=0), 1.0))
         z = stats.t.ppf(0.5 + confidence / 2, np.maximum(bases - 1, 1))
         return _wilson(survival, effective, z)
 
