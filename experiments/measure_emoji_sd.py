@@ -85,7 +85,7 @@ class Sampler:
 def load_sampler(folder: Path, guidance: float | None = None, steps: int | None = None) -> Sampler:
     """The pipeline in `folder`, with the defaults of its `model.toml` where none are given."""
     defaults = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True, torch_dtype=torch.float32)
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True).to(torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     return Sampler(pipeline, guidance or defaults["guidance"], steps or defaults["steps"])
 

@@ -11,6 +11,7 @@ same command again goes on where the last one ended; with more `--denoiser-steps
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import tempfile
 import time
@@ -153,12 +154,25 @@ def export(vae: AutoencoderKL, denoiser: Denoiser, tokenizer: Path, out: Path) -
     pipeline.save_pretrained(out)
     for name in ("vocab.json", "merges.txt"):
         (out / "tokenizer" / name).write_bytes((tokenizer / name).read_bytes())
-    for weights in out.rglob("*.safetensors"):
-        halves = {
-            name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in load_file(weights).items()
-        }
-        save_file(halves, weights, metadata={"format": "pt"})
     (out / "model.toml").write_text(MODEL_TOML, encoding="utf-8")
+    halve_weights(out)
+    forget_paths(out)
+
+
+def halve_weights(folder: Path) -> None:
+    """Store every tensor in `folder` as float16: half the size, and no loss that shows in the pictures."""
+    for weights in folder.rglob("*.safetensors"):
+        tensors = load_file(weights)
+        halves = {name: tensor.half() for name, tensor in tensors.items() if tensor.is_floating_point()}
+        save_file(tensors | halves, weights, metadata={"format": "pt"})
+
+
+def forget_paths(folder: Path) -> None:
+    """Drop the path from which a part was loaded, which save_pretrained records, from the configurations."""
+    for config in folder.glob("*/config.json"):
+        content = json.loads(config.read_text(encoding="utf-8"))
+        content.pop("_name_or_path", None)
+        config.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 @contextmanager
