@@ -34,8 +34,8 @@ class Plan(BaseModel):
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None
     guidance: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
     negative_prompt: str = ""
-    bases: Annotated[int, Field(ge=1, le=1_000_000)] = 32
-    repeats: Annotated[int, Field(ge=1, le=1_000_000)] = 3
+    bases: Annotated[int, Field(ge=1, le=1_000_000)] = 40
+    repeats: Annotated[int, Field(ge=1, le=1_000_000)] = 2
     levels: Annotated[int, Field(ge=1, le=1000)] = 9
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: str = "auto"
