@@ -102,7 +102,7 @@ def confusion(counts: Counts, source: str) -> dict[str, dict[str, object]]:
     return {
         feature: {
             "labels": list(LABELS[feature]),
-            "matrix": (matrix / matrix.sum(axis=1, keepdims=True)).round(6).tolist(),
+            "matrix": (matrix / matrix.sum(axis=1, keepdims=True).clip(min=1)).round(6).tolist(),
             "counts": matrix.sum(axis=1).tolist(),
             "source": source,
         }

@@ -37,12 +37,12 @@ SIDE = 56  # pixels of the network's input: the first layers shrink it four time
 
 
 def build_model() -> ResNetForImageClassification:
-    """Six residual blocks; 0.37 M parameters."""
+    """Three residual blocks; 0.18 M parameters."""
     config = ResNetConfig(
         num_channels=3,
         embedding_size=24,
         hidden_sizes=[24, 48, 96],
-        depths=[2, 2, 2],
+        depths=[1, 1, 1],
         layer_type="basic",
         id2label=dict(enumerate(CLASSES)),
         label2id={name: k for k, name in enumerate(CLASSES)},
