@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import brentq
 
@@ -143,3 +144,36 @@ def test_a_prompt_for_a_world_without_prompts_is_refused(tmp_path: Path) -> None
 def test_a_plan_can_be_priced_without_running_it(tmp_path: Path) -> None:
     job = prepare(Plan.make(model=hypercube(tmp_path).as_posix(), **SMALL))
     assert job.cost() == 16 * (30 + 2 * sum(job.levels))
+
+
+def test_the_number_of_slots_changes_nothing(tmp_path: Path) -> None:
+    model = hypercube(tmp_path).as_posix()
+    runs = [diffwin.probe(model=model, slots=slots, out=tmp_path / f"{slots}", **SMALL) for slots in (1, 7, 64)]
+    first, *others = [run.curves for run in runs]
+    for other in others:
+        pd.testing.assert_frame_equal(first, other)
+
+
+def test_a_new_probe_reads_the_pictures_that_are_kept(tmp_path: Path) -> None:
+    size = {"bases": 6, "repeats": 1, "levels": 2, "steps": 8}
+    one = diffwin.probe(model="noto-emoji", probes=["truth:gender"], out=tmp_path / "run", **size)
+    assert set(one.curves["feature"]) == {"gender"}
+    spent: list[int] = []
+    both = ["truth:gender", "truth:background"]
+    two = diffwin.probe(
+        model="noto-emoji", probes=both, out=tmp_path / "run", progress=lambda done, total: spent.append(done), **size
+    )
+    assert spent == []
+    fresh = diffwin.probe(model="noto-emoji", probes=both, out=tmp_path / "fresh", **size)
+    assert _windows(two.folder) == _windows(fresh.folder)
+
+
+def test_the_model_that_ships_runs_from_prompt_to_report(tmp_path: Path) -> None:
+    size = {"bases": 4, "repeats": 1, "levels": 2, "steps": 4}
+    run = diffwin.probe("a cook on a blue background", out=tmp_path / "run", **size)
+    assert set(run.windows["feature"]) == {"background", "gender", "occupation", "skin-tone"}
+    assert run.windows.query("group == 'all'")["status"].eq("too-few").all()
+    pictures = sorted((run.folder / "images").rglob("*.png"))
+    assert len(pictures) == len(run.samples) == 4 * (1 + 2)
+    assert run.record["model"]["provenance"]["content"]
+    assert (run.folder / "report.html").stat().st_size > 50_000
