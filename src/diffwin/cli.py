@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from diffwin.errors import BadInput, DiffwinError
+from diffwin.plan import Plan
 
 if TYPE_CHECKING:
     from diffwin.results import Run
@@ -27,6 +28,11 @@ app = typer.Typer(
 )
 listing = typer.Typer(no_args_is_help=True, help="List what ships.")
 app.add_typer(listing, name="list")
+
+
+def _default(field: str) -> str:
+    return f"(default: {Plan.model_fields[field].default})"
+
 
 EXAMPLES = """
 Examples:
@@ -47,7 +53,7 @@ Examples:
 def probe(
     prompt: Annotated[list[str] | None, typer.Option(help="What to ask the model for; may be given again.")] = None,
     model: Annotated[
-        str | None, typer.Option(help="A shipped name, a hub id, a folder or a FILE.toml [default: emoji-sd].")
+        str | None, typer.Option(help=f"A shipped name, a hub id, a folder or a FILE.toml {_default('model')}.")
     ] = None,
     probes: Annotated[
         list[str] | None, typer.Option("--probe", help="A shipped name or a FILE.toml; may be given again.")
@@ -60,22 +66,25 @@ def probe(
     steps: Annotated[int | None, typer.Option(help="Denoising steps of a full generation.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Classifier-free guidance scale; 1 is none.")] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="What guidance steers away from.")] = None,
-    bases: Annotated[int | None, typer.Option(help="Images a prompt to start from [default: 40].")] = None,
-    repeats: Annotated[int | None, typer.Option(help="Regenerations of each image at each level [default: 2].")] = None,
-    levels: Annotated[int | None, typer.Option(help="Noise levels measured, even in log-SNR [default: 9].")] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same noise, on any machine [default: 0].")] = None,
+    bases: Annotated[int | None, typer.Option(help=f"Images a prompt to start from {_default('bases')}.")] = None,
+    repeats: Annotated[
+        int | None, typer.Option(help=f"Regenerations of each image at each level {_default('repeats')}.")
+    ] = None,
+    levels: Annotated[
+        int | None, typer.Option(help=f"Noise levels measured, even in log-SNR {_default('levels')}.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help=f"Same seed, same noise, on any machine {_default('seed')}.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
     dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16, float16.")] = None,
     slots: Annotated[int | None, typer.Option(help="Rows that go through the network together.")] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run folder; the same command again goes on [default: runs/...].")
+        Path | None, typer.Option(help="The run folder; the same command again goes on (default: under runs).")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print windows.json instead of the table.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and do nothing.")] = False,
 ) -> None:
     """Measure when the features of a model's images are decided, and write a report."""
-    from diffwin.plan import Plan
     from diffwin.run import prepare, run
 
     given = {
@@ -112,7 +121,7 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    out: Annotated[Path | None, typer.Option(help="Where to write [default: the run folder].")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write (default: the run folder).")] = None,
 ) -> None:
     """Write samples, observations, curves and windows as Parquet and CSV."""
     from diffwin.results import export_tables

@@ -38,6 +38,9 @@ Progress = Callable[[int, int], None]
 CHUNK = 32
 """Finished samples that are decoded, read and written together."""
 
+FOR_PICTURES = ("gender", "skin-tone", "age", "background-colour")
+"""What is read in the pictures of a text-to-image model that names no probes of its own."""
+
 ADDRESS = ["prompt", "base", "level", "repeat"]
 RECORDED = ("diffusers", "numpy", "open_clip_torch", "torch", "transformers")
 
@@ -156,6 +159,8 @@ def prepare(plan: Plan) -> Job:
         raise BadInput(f"{process.name} needs a prompt", where="--prompt", cure='give one, such as --prompt "a cook"')
     for prompt in plan.prompts:
         process.check_prompt(prompt)
+    if not plan.probes and process.takes_prompt:
+        plan = plan.model_copy(update={"probes": FOR_PICTURES})
     probes = load_probes(plan.probes, process, device=plan.device)
     if not probes:
         raise BadInput(
