@@ -1,9 +1,9 @@
 """Measure emoji-sd: does it draw what the prompt says, keep the planted shares, and give the memorised drawings back?
 
-    python experiments/measure_emoji_sd.py
+    python experiments/measure_emoji_sd.py          # some 40,000 network rows
 
 Samples with StableDiffusionPipeline at the guidance and steps of `model.toml`. Two readers look at the samples:
-emoji-clip, and the nearest drawing in pixels, which no model is behind. Writes `quality.json`, `sheet.png` and the
+emoji-clip, and the nearest drawing in pixels, behind which no model stands. Writes `quality.json`, `sheet.png` and the
 measured part of the card.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from PIL import Image, ImageDraw
 from cards import table, write_measured
 from emoji_data import ASSETS, Pixels, World, load_world
 from emoji_nearest import NearestDrawing
-from emoji_planted import BACKGROUNDS, FEATURES, OCCUPATIONS, PLANTED, shares, write_caption
+from emoji_planted import BACKGROUNDS, FEATURES, OCCUPATIONS, PLANTED, write_caption
 from measure_emoji_clip import Reader as ClipModel
 
 SHEET: Final = (
@@ -85,7 +86,7 @@ class Sampler:
 def load_sampler(folder: Path, guidance: float | None = None, steps: int | None = None) -> Sampler:
     """The pipeline in `folder`, with the defaults of its `model.toml` where none are given."""
     defaults = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True).to(torch.float32)
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True)
     pipeline.set_progress_bar_config(disable=True)
     return Sampler(pipeline, guidance or defaults["guidance"], steps or defaults["steps"])
 
@@ -154,24 +155,32 @@ def markdown(quality: dict[str, Any]) -> str:
         table(["reader", *features], rows),
         f"Planted against drawn: prompts that name only the occupation, {quality['samples']} samples each, "
         f"read by {quality['reader']}:",
-        table(["occupation", "feature", "label", "planted", "drawn"], _share_rows(quality["shares"])),
+        table(["occupation", "feature", "label", "planted", "drawn"], _favoured(quality["shares"])),
+        "Where no label is favoured, the mean absolute difference between drawn and equal shares, the sampling error "
+        f"of {quality['samples']} samples included: "
+        + ", ".join(f"{feature} {_departure(quality['shares'], feature):.1%}" for feature in FEATURES)
+        + ".",
         "Memorised drawings that come back when their caption is the prompt:",
         table(["caption", "share"], [[c, f"{share:.0%}"] for c, share in quality["returned"].items()]),
     ]
     return "\n\n".join(parts)
 
 
-def _share_rows(drawn: dict[str, Any]) -> list[list[str]]:
-    """A row for each favoured label, and the largest departure from equal shares where nothing is favoured."""
+def _favoured(drawn: dict[str, Any]) -> list[list[str]]:
+    """A row for each favoured label."""
     rows = []
     for name, features in drawn.items():
-        for feature, found in features.items():
-            favour = PLANTED[name].get(feature)
-            label = favour.label if favour else max(found, key=lambda key: found[key])
-            planted = shares(name, feature)[list(found).index(label)]
-            shown = label if favour else f"most drawn: {label}"
-            rows.append([name, feature, shown, f"{planted:.0%}", f"{found[label]:.0%}"])
+        for feature, favour in PLANTED[name].items():
+            share = features[feature][favour.label]
+            rows.append([name, feature, favour.label, f"{favour.share:.0%}", f"{share:.0%}"])
     return rows
+
+
+def _departure(drawn: dict[str, Any], feature: str) -> float:
+    """Mean absolute difference between drawn and equal shares, over the occupations that favour no label."""
+    balanced = [found[feature] for name, found in drawn.items() if feature not in PLANTED[name]]
+    values = np.array([list(found.values()) for found in balanced])
+    return float(np.abs(values - 1 / values.shape[1]).mean())
 
 
 def measure(sampler: Sampler, readers: dict[str, Reader], prompts: int, samples: int) -> dict[str, Any]:
@@ -190,26 +199,36 @@ def measure(sampler: Sampler, readers: dict[str, Reader], prompts: int, samples:
     }
 
 
+def report(sampler: Sampler, quality: dict[str, Any], out: Path, columns: int) -> None:
+    """Print the tables and write `quality.json`, `sheet.png` and the measured part of the card in `out`."""
+    tables = markdown(quality)
+    print(tables)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "quality.json").write_text(json.dumps(quality, indent=1) + "\n", encoding="utf-8")
+    contact_sheet(sampler, out / "sheet.png", columns)
+    write_measured(out / "README.md", tables)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=ASSETS / "emoji-sd")
     parser.add_argument("--clip", type=Path, default=ASSETS / "emoji-clip")
+    parser.add_argument("--out", type=Path, default=ASSETS / "emoji-sd", help="folder of the results")
     parser.add_argument("--guidance", type=float, help="instead of the default of model.toml")
     parser.add_argument("--steps", type=int, help="instead of the default of model.toml")
     parser.add_argument("--prompts", type=int, default=500)
     parser.add_argument("--samples", type=int, default=48, help="samples for each prompt that leaves features open")
-    parser.add_argument("--keep", action="store_true", help="write quality.json, sheet.png and the card in --model")
+    parser.add_argument("--quick", action="store_true", help="a few samples in two steps, nothing kept")
     arguments = parser.parse_args()
-    readers: dict[str, Reader] = {"nearest drawing": NearestDrawing(load_world())}
-    if (arguments.clip / "open_clip_config.json").exists():
-        readers = {"emoji-clip": ClipReader(arguments.clip), **readers}
-    sampler = load_sampler(arguments.model, arguments.guidance, arguments.steps)
-    quality = measure(sampler, readers, arguments.prompts, arguments.samples)
-    print(markdown(quality))
-    if arguments.keep:
-        (arguments.model / "quality.json").write_text(json.dumps(quality, indent=1) + "\n", encoding="utf-8")
-        contact_sheet(sampler, arguments.model / "sheet.png")
-        write_measured(arguments.model / "README.md", markdown(quality))
+    readers: dict[str, Reader] = {"emoji-clip": ClipReader(arguments.clip), "nearest": NearestDrawing(load_world())}
+    if arguments.quick:
+        sampler = load_sampler(arguments.model, arguments.guidance, steps=2)
+        with tempfile.TemporaryDirectory() as folder:
+            report(sampler, measure(sampler, readers, prompts=4, samples=1), Path(folder), columns=1)
+    else:
+        sampler = load_sampler(arguments.model, arguments.guidance, arguments.steps)
+        quality = measure(sampler, readers, arguments.prompts, arguments.samples)
+        report(sampler, quality, arguments.out, columns=10)
 
 
 if __name__ == "__main__":
