@@ -18,35 +18,41 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import diffwin
-from diffwin.process.ideal import IdealDiffusion
-from diffwin.survival import ALL
+from diffwin.process.ideal import IdealDiffusion, Survival
+from diffwin.survival import ALL, Group
 
 LIMIT = 4.0
 
 
 def measure(out: Path, *, quick: bool) -> pd.DataFrame:
     """Measured and exact survival, one row a feature, group and level."""
-    size = {"bases": 12, "repeats": 1, "levels": 4} if quick else {"bases": 64, "repeats": 3, "levels": 12}
+    size = {"bases": 12, "repeats": 1, "levels": 3} if quick else {"bases": 64, "repeats": 3, "levels": 12}
     run = diffwin.probe(model="noto-emoji", out=out / "run", **size)
     world = diffwin.load("noto-emoji")
     assert isinstance(world, IdealDiffusion)
     draws = 2400 if quick else 4800  # every drawing on every background once, or twice
-    rows = []
-    for each in run.readings:
-        exact = [world.exact_survival(each.feature, value, draws=draws) for value in each.log_snr]
-        for name in each.groups:
-            group = each.of_group(name)
-            truth = [(e.value, e.standard_error) if name == ALL else e.groups[name] for e in exact]
-            value, spread = np.clip(np.array(truth).T, 0, 1)
-            measured, trials = group.curve(group.ones)[0], group.trials
-            # no clustering of repeats can make the error smaller than that of independent trials
-            least = np.sqrt(value * (1 - value) / trials)
-            error = np.hypot(np.maximum(group.standard_error(), least), spread)
-            # one trial more or less is the resolution of a count
-            beyond = np.maximum(np.abs(measured - value) - 1 / trials, 0) / np.maximum(error, 1e-12)
-            columns = {"log_snr": each.log_snr, "measured": measured, "exact": value, "error": error, "off": beyond}
-            rows.append(pd.DataFrame(columns).assign(feature=each.feature, group=name, trials=trials))
+    log_snr = run.readings[0].log_snr
+    truth = [world.exact_survivals(value, draws=draws) for value in log_snr]
+    rows = [
+        compare(each.of_group(name), [level[each.feature] for level in truth])
+        for each in run.readings
+        for name in each.groups
+    ]
     return pd.concat(rows, ignore_index=True)
+
+
+def compare(group: Group, exact: list[Survival]) -> pd.DataFrame:
+    """One group's curve beside the exact one; `off` is the difference in standard errors."""
+    pairs = [(e.value, e.standard_error) if group.group == ALL else e.groups[group.group] for e in exact]
+    value, spread = np.clip(np.array(pairs).T, 0, 1)
+    measured, trials = group.curve(group.ones)[0], group.trials
+    # no clustering of repeats can make the error smaller than that of independent trials
+    least = np.sqrt(value * (1 - value) / trials)
+    error = np.hypot(np.maximum(group.standard_error(), least), spread)
+    # one trial more or less is the resolution of a count
+    off = np.maximum(np.abs(measured - value) - 1 / trials, 0) / np.maximum(error, 1e-12)
+    columns = {"log_snr": group.readings.log_snr, "measured": measured, "exact": value, "error": error, "off": off}
+    return pd.DataFrame(columns).assign(feature=group.readings.feature, group=group.group, trials=trials)
 
 
 def draw(table: pd.DataFrame) -> Figure:

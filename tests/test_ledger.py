@@ -57,7 +57,8 @@ def test_another_plan_is_refused_with_the_difference(tmp_path: Path) -> None:
 
 
 def test_a_second_writer_is_refused(tmp_path: Path) -> None:
-    other = f"from diffwin.ledger import Ledger\nfrom pathlib import Path\nwith Ledger.writing(Path({str(tmp_path)!r})): pass"
+    other = "from diffwin.ledger import Ledger\nfrom pathlib import Path\n"
+    other += f"with Ledger.writing(Path({str(tmp_path)!r})): pass"
     with Ledger.writing(tmp_path):
         result = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=False)
     assert "another process is writing here" in result.stderr

@@ -6,7 +6,7 @@ it knows P(atom | x_t), so the denoiser E[x_0 | x_t] and the survival of every l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -96,19 +96,35 @@ def noised(world: World, log_snr: float, draws: int, seed: int) -> Iterator[Poin
         yield (alpha * x0 + sigma * rng.standard_normal(x0.shape)).astype(x0.dtype)
 
 
-def exact_survival(world: World, feature: Feature, log_snr: float, draws: int = 4096, seed: int = 0) -> Survival:
-    """E sum_s p(s | x_t)^2 and, for each label s, E p(s | x_t)^2 / p(s), by Monte Carlo over x_t.
+def exact_survivals(
+    world: World, features: Mapping[str, Feature], log_snr: float, draws: int = 4096, seed: int = 0
+) -> dict[str, Survival]:
+    """For each feature E sum_s p(s | x_t)^2 and, for each label s, E p(s | x_t)^2 / p(s), by Monte Carlo over x_t.
 
     Two draws from one posterior agree on s with probability p(s | x_t)^2 (Li & Chen 2024). Standard errors treat the
     draws as independent, which is cautious: they are stratified over the atoms.
     """
     alpha, sigma = np.sqrt(expit(log_snr)), np.sqrt(expit(-log_snr))
-    seen = [world.responsibilities(x, alpha, sigma) @ feature.table for x in noised(world, log_snr, draws, seed)]
-    both = np.concatenate(seen) ** 2
-    groups = both / (world.weights @ feature.table)
-    value, error = _mean(both.sum(axis=1)), _mean(groups)
-    named = zip(feature.labels, *error, strict=True)
-    return Survival(float(value[0]), float(value[1]), {label: (float(v), float(e)) for label, v, e in named})
+    seen: dict[str, list[FloatArray]] = {name: [] for name in features}
+    for x in noised(world, log_snr, draws, seed):
+        shares = world.responsibilities(x, alpha, sigma)
+        for name, feature in features.items():
+            seen[name].append(shares @ feature.table)
+    return {name: _survival(world, features[name], np.concatenate(chunks)) for name, chunks in seen.items()}
+
+
+def exact_survival(world: World, feature: Feature, log_snr: float, draws: int = 4096, seed: int = 0) -> Survival:
+    """The same of one feature."""
+    return exact_survivals(world, {"": feature}, log_snr, draws, seed)[""]
+
+
+def _survival(world: World, feature: Feature, posterior: FloatArray) -> Survival:
+    """From P(label | x_t) of many draws (draws, labels)."""
+    both = posterior**2
+    groups = _mean(both / (world.weights @ feature.table))
+    value, error = _mean(both.sum(axis=1))
+    named = zip(feature.labels, *groups, strict=True)
+    return Survival(float(value), float(error), {label: (float(v), float(e)) for label, v, e in named})
 
 
 def _mean(values: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -156,5 +172,9 @@ class IdealDiffusion(Diffusion):
         return self.features[name]
 
     def exact_survival(self, feature: str, log_snr: float, draws: int = 4096, seed: int = 0) -> Survival:
-        """See `exact_survival`: what a run of this world must reproduce."""
+        """Exact survival of one feature: what a run of this world must reproduce."""
         return exact_survival(self.world, self.feature(feature), log_snr, draws, seed)
+
+    def exact_survivals(self, log_snr: float, draws: int = 4096, seed: int = 0) -> dict[str, Survival]:
+        """The same of every feature, from one set of draws."""
+        return exact_survivals(self.world, self.features, log_snr, draws, seed)
