@@ -69,8 +69,10 @@ def test_ddpm_reproduces_its_pipeline(
 def test_ddim_reproduces_its_pipeline_clipped_or_not(
     tiny_ddpm: Maker, monkeypatch: pytest.MonkeyPatch, clip: bool, eta: float
 ) -> None:
-    folder = tiny_ddpm(clip_sample=clip, clip_sample_range=0.5, timestep_spacing="trailing")
-    process = pixels(folder, solver="ddim", steps=20, eta=eta)
+    # ten steps from alpha = 0.08: without noise, each clipped step enlarges the rounding of the one before, and twenty
+    # steps of this random network turn float32's into 3e-4
+    folder = tiny_ddpm(clip_sample=clip, clip_sample_range=0.5, timestep_spacing="trailing", beta_end=0.01)
+    process = pixels(folder, solver="ddim", steps=10, eta=eta)
     unet = UNet2DModel.from_pretrained(folder, subfolder="unet")
     pipeline = DDIMPipeline(unet, DDIMScheduler.from_pretrained(folder, subfolder="scheduler"))
     expected = run_official(pipeline, process, monkeypatch, eta=eta)
