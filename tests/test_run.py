@@ -177,3 +177,10 @@ def test_the_model_that_ships_runs_from_prompt_to_report(tmp_path: Path) -> None
     assert len(pictures) == len(run.samples) == 4 * (1 + 2)
     assert run.record["model"]["provenance"]["content"]
     assert (run.folder / "report.html").stat().st_size > 50_000
+
+
+def test_another_probe_of_a_feature_already_read_is_refused(tmp_path: Path) -> None:
+    size = {"bases": 2, "repeats": 1, "levels": 1, "steps": 4, "model": "noto-emoji", "out": tmp_path / "run"}
+    diffwin.probe(probes=["truth:gender"], **size)
+    with pytest.raises(BadInput, match="read here by another probe"):
+        diffwin.probe(probes=["emoji-gender"], **size)

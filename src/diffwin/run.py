@@ -114,7 +114,16 @@ class Job:
 
     def record(self, before: dict[str, Any] | None) -> dict[str, Any]:
         """What the results need to know of the run, joined with what an earlier, smaller plan put there."""
-        before = before or {"plan": {"prompts": []}, "levels": [], "labels": {}, "sensitive": [], "probes": {}}
+        empty: dict[str, Any] = {
+            "plan": {"prompts": []},
+            "levels": [],
+            "labels": {},
+            "sensitive": [],
+            "probes": {},
+            "unmeasured": [],
+        }
+        before = before or empty
+        self._refuse_other_readers(before)
         grid, process = self.process.grid, self.process
         plan = self.plan.model_dump(mode="json")
         plan["prompts"] = list(dict.fromkeys([*before["plan"]["prompts"], *self.plan.prompts]))
@@ -131,9 +140,19 @@ class Job:
             "labels": before["labels"] | {each.feature: list(each.labels) for each in self.probes},
             "sensitive": sorted({*before["sensitive"], *(each.feature for each in self.probes if each.sensitive)}),
             "probes": before["probes"] | {each.name: each.provenance for each in self.probes},
-            "unmeasured": sorted(each.feature for each in self.probes if each.confusion is None),
+            "unmeasured": sorted({*before["unmeasured"], *(p.feature for p in self.probes if p.confusion is None)}),
             "versions": {"diffwin": VERSION} | {name: version(name) for name in RECORDED},
         }
+
+    def _refuse_other_readers(self, before: dict[str, Any]) -> None:
+        """BadInput for a feature that another probe has read here: two readers' labels must not share a curve."""
+        for each in self.probes:
+            if each.feature in before["labels"] and before["probes"].get(each.name) != each.provenance:
+                raise BadInput(
+                    f"{each.feature} was read here by another probe, or another version of {each.name}",
+                    where="--probe",
+                    cure="use the same probe, or another --out",
+                )
 
 
 def prepare(plan: Plan) -> Job:

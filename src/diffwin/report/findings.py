@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -37,4 +37,3 @@ class Findings:
     missing: pd.DataFrame
     settings: dict[str, str]
     caveats: Sequence[str]
-    colours: dict[str, str] = field(default_factory=dict)
