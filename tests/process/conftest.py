@@ -18,15 +18,19 @@ Maker = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def tiny_stable(tmp_path_factory: pytest.TempPathFactory) -> Maker:
-    """tiny_stable(prediction_type=..., ...) saves a StableDiffusionPipeline and returns its folder, to be read only."""
+    """tiny_stable(scheduler=..., prediction_type=..., ...) saves a StableDiffusionPipeline and returns its folder.
+
+    `addition` is the UNet's addition_embed_type; what is left goes to the scheduler. The folder is to be read only.
+    """
 
     @cache
-    def make(**schedule: Any) -> Path:
-        from diffusers import DDPMScheduler
+    def make(*, scheduler: str = "DDPMScheduler", addition: str | None = None, **schedule: Any) -> Path:
+        import diffusers
 
         folder = tmp_path_factory.mktemp("stable")
-        scheduler = DDPMScheduler(**{"clip_sample": False, **STABLE_SCHEDULE, **schedule})
-        _stable_pipeline(folder, scheduler).save_pretrained(folder)
+        unclipped = {"clip_sample": False} if scheduler == "DDPMScheduler" else {}
+        made = getattr(diffusers, scheduler)(**{**unclipped, **STABLE_SCHEDULE, **schedule})
+        _stable_pipeline(folder, made, addition).save_pretrained(folder)
         return folder
 
     return make
@@ -58,7 +62,18 @@ def tiny_ddpm(tmp_path_factory: pytest.TempPathFactory) -> Maker:
     return make
 
 
-def _stable_pipeline(folder: Path, scheduler: Any) -> Any:
+_ADDITIONS: dict[str | None, dict[str, Any]] = {
+    None: {},
+    "text": {"addition_embed_type": "text", "addition_embed_type_num_heads": 4},
+    "text_time": {
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 8,
+        "projection_class_embeddings_input_dim": 64,
+    },
+}
+
+
+def _stable_pipeline(folder: Path, scheduler: Any, addition: str | None) -> Any:
     from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 
     torch.manual_seed(0)
@@ -74,6 +89,7 @@ def _stable_pipeline(folder: Path, scheduler: Any) -> Any:
         norm_num_groups=4,
         attention_head_dim=4,
         cross_attention_dim=16,
+        **_ADDITIONS[addition],
     )
     vae = AutoencoderKL(
         block_out_channels=(8, 8),

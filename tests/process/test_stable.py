@@ -124,6 +124,25 @@ def test_the_loop_reproduces_the_official_pipeline(
     assert process.evaluations == 2 * 10 * (2 if guidance > 1 else 1)
 
 
+def test_a_unet_that_adds_pooled_text_to_the_time_is_followed(
+    tiny_stable: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, plain = tiny_stable(addition="text"), tiny_stable()
+    bases = [Base(PROMPT, 0), Base("a dog", 3)]
+    process = stable(folder, steps=10, guidance=4.5, negative_prompt=NEGATIVE)
+    expected = run_official(official(folder, "ddpm"), process, bases, monkeypatch, guidance=4.5)
+    found = generate(process, bases)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    without = generate(stable(plain, steps=10, guidance=4.5, negative_prompt=NEGATIVE), bases)
+    assert not torch.allclose(found, without, atol=1e-2)
+
+
+def test_a_unet_that_wants_picture_sizes_is_refused(tiny_stable: Maker) -> None:
+    with pytest.raises(BadInput, match="its UNet wants further conditions.*Stable Diffusion 1.x or 2.x") as caught:
+        stable(tiny_stable(addition="text_time"), steps=3)
+    assert "\n" not in str(caught.value)
+
+
 def test_ddim_ends_at_the_first_training_level_when_configured_so(
     tiny_stable: Maker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -133,13 +133,16 @@ def load_stable(source: Source, choices: Choices) -> StableDiffusionProcess:
 
 def _check_parts(name: str, parts: Parts) -> None:
     """BadInput for a UNet that wants more than latents, a time and a text."""
+    # The pooled text ("text") is made from the text states; the other additions want inputs of their own.
     unet, latent, width = parts.unet.config, parts.vae.config.latent_channels, parts.text_encoder.config.hidden_size
     faults = {
         f"its UNet takes {unet.in_channels} channels and its latents have {latent}": unet.in_channels != latent,
         f"its UNet gives {unet.out_channels} channels for {unet.in_channels}": unet.out_channels != unet.in_channels,
         f"its UNet reads text of width {unet.cross_attention_dim}, not {width}": unet.cross_attention_dim != width,
         "its UNet is distilled for a built-in guidance": unet.time_cond_proj_dim is not None,
-        "its UNet wants further conditions": bool(unet.addition_embed_type or unet.class_embed_type),
+        "its UNet wants further conditions": (
+            unet.addition_embed_type not in (None, "text") or unet.class_embed_type is not None
+        ),
     }
     for fault, there in faults.items():
         if there:
