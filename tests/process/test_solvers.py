@@ -19,8 +19,9 @@ from diffusers import (
 )
 
 from diffwin.errors import BadInput
-from diffwin.levels import FloatArray, Grid
-from diffwin.process.ideal import vp_grid
+from diffwin.levels import FloatArray, Grid, vp_grid
+from diffwin.process import schedule
+from diffwin.process.schedule import Schedule
 from diffwin.process.solvers import SOLVERS, Table, build, check_solver, is_stochastic
 
 STEPS, SIZE = 20, 64
@@ -141,6 +142,26 @@ def test_dpm_solver_2m(solver: str, algorithm: str, parametrisation: Any, monkey
     alpha = 1 / np.sqrt(1 + sigma**2)
     grid = Grid(alpha, alpha * sigma, np.concatenate([[0.0], scheduler.timesteps.double().numpy()[::-1]]))
     assert_agree(build(grid, solver, parametrisation), scheduler, monkeypatch)
+
+
+@pytest.mark.parametrize(("solver", "algorithm"), [("dpmpp-2m", "dpmsolver++"), ("sde-dpmpp-2m", "sde-dpmsolver++")])
+@pytest.mark.parametrize("steps", [10, 14, 15, 20])
+@pytest.mark.parametrize("final", ["sigma_min", "zero"])
+@pytest.mark.parametrize(
+    "extra",
+    [{}, {"lower_order_final": False}, {"euler_at_final": True}, {"use_karras_sigmas": True}],
+    ids=["few", "never", "always", "karras"],
+)
+def test_the_last_step_is_lowered_where_diffusers_lowers_it(
+    solver: str, algorithm: str, steps: int, final: str, extra: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = {**TRAINED, "final_sigmas_type": final, **extra}
+    scheduler = DPMSolverMultistepScheduler(**config, algorithm_type=algorithm)
+    scheduler.set_timesteps(steps)
+    levels, table = schedule.walk(Schedule.of(config), solver, steps)
+    # Karras's sigmas reach sigma_min by themselves: a last step from there to there is left out
+    assert levels.top == steps - (final == "sigma_min" and "use_karras_sigmas" in extra)
+    assert_agree(table, scheduler, monkeypatch)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

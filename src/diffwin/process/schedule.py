@@ -3,7 +3,7 @@
 A grid depends on the solver as well as on the model: each diffusers scheduler picks its own timesteps and its own clean
 end from one and the same configuration. From pure noise, with the same noise, a row of diffwin then passes through the
 states of the official pipeline with DDPMScheduler (ddpm), DDIMScheduler (ddim), EulerDiscreteScheduler (euler) or
-DPMSolverMultistepScheduler of order 2 (dpmpp-2m, sde-dpmpp-2m), each built `from_config` of the model's own.
+DPMSolverMultistepScheduler of order 2, midpoint (dpmpp-2m, sde-dpmpp-2m), each built `from_config` of the model's own.
 
 Where diffusers trips, diffwin does not: timesteps beyond the training range are shifted back into it, a level that
 repeats another is dropped, and DDIM steps to the next level of the grid even where T / N is not whole.
@@ -28,6 +28,8 @@ Spacing = Literal["leading", "trailing", "linspace"]
 _NEARLY_ZERO = 2.0**-24  # alpha_bar that stands for 0 where sigma / alpha must stay finite
 _KARRAS_RHO = 7.0
 _MULTISTEP = {"dpmpp-2m", "sde-dpmpp-2m"}
+_FEW_STEPS = 15  # below this many, diffusers' lower_order_final applies
+_ROUNDING = 1e-9  # Karras's formula gives its own ends back only nearly
 
 
 class Schedule(BaseModel):
@@ -46,6 +48,8 @@ class Schedule(BaseModel):
     steps_offset: int = Field(0, ge=0)
     set_alpha_to_one: bool = True
     final_sigmas_type: Literal["zero", "sigma_min"] = "zero"
+    lower_order_final: bool = True
+    euler_at_final: bool = False
     lambda_min_clipped: float = -math.inf
     interpolation_type: Literal["linear"] = "linear"
     timestep_type: Literal["discrete"] = "discrete"
@@ -154,7 +158,18 @@ def _index_grid(schedule: Schedule, solver: str, steps: int) -> Grid:
 
 
 def _sigma_grid(schedule: Schedule, solver: str, steps: int) -> Grid:
-    """Euler and DPM++: levels by s = sigma / alpha, read off the training table at whole or fractional timesteps."""
+    """Euler and DPM++: levels by s = sigma / alpha."""
+    sigma, time = _ladder(schedule, solver, steps)
+    kept = sigma > sigma[0] * (1 + _ROUNDING)  # a step between equal levels would do nothing
+    sigma, time = np.concatenate([sigma[:1], sigma[kept]]), np.concatenate([time[:1], time[kept]])
+    alpha = 1 / np.sqrt(1 + sigma**2)
+    if solver == "euler":
+        alpha[0] = 1.0  # Euler hands over x0 + s eps as it is, not scaled to unit variance
+    return _checked(alpha, sigma * alpha, time, steps)
+
+
+def _ladder(schedule: Schedule, solver: str, steps: int) -> tuple[FloatArray, FloatArray]:
+    """(s, time), rising from the clean end: the scheduler's own, read off the training table at its timesteps."""
     product = schedule.alpha_bar()
     if schedule.rescale_betas_zero_snr:
         product[-1] = _NEARLY_ZERO
@@ -168,12 +183,7 @@ def _sigma_grid(schedule: Schedule, solver: str, steps: int) -> Grid:
         if solver in _MULTISTEP and schedule.beta_schedule != "squaredcos_cap_v2":
             time = np.round(time)
     final = 0.0 if schedule.final_sigmas_type == "zero" else table[0]
-    kept = sigma > final
-    sigma, time = np.concatenate([[final], sigma[kept]]), np.concatenate([[0.0], time[kept]])
-    alpha = 1 / np.sqrt(1 + sigma**2)
-    if solver == "euler":
-        alpha[0] = 1.0  # Euler hands over x0 + s eps as it is, not scaled to unit variance
-    return _checked(alpha, sigma * alpha, time, steps)
+    return np.concatenate([[final], sigma]), np.concatenate([[0.0], time])
 
 
 def _checked(alpha: FloatArray, sigma: FloatArray, time: FloatArray, steps: int) -> Grid:
@@ -242,4 +252,13 @@ def walk(schedule: Schedule, solver: str, steps: int, eta: float = 0.0) -> tuple
     """The levels of a solver on a schedule, and its table of coefficients."""
     levels = grid(schedule, solver, steps)
     noise = variance(schedule) if solver == "ddpm" else "small"
-    return levels, build(levels, solver, schedule.prediction_type, eta=eta, variance=noise)
+    lowered = solver in _MULTISTEP and _ends_first_order(schedule, solver, steps, levels)
+    parametrisation = schedule.prediction_type
+    return levels, build(levels, solver, parametrisation, eta=eta, variance=noise, first_order_end=lowered)
+
+
+def _ends_first_order(schedule: Schedule, solver: str, steps: int, levels: Grid) -> bool:
+    """Whether DPM++ takes its last step to first order; onto a clean end of zero noise it does so by itself."""
+    official = len(_ladder(schedule, solver, steps)[0]) - 1
+    lowered = schedule.euler_at_final or (schedule.lower_order_final and official < _FEW_STEPS)
+    return lowered and levels.top == official  # else the step lowered is one that does nothing and was left out

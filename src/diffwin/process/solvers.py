@@ -103,16 +103,20 @@ def build(
     eta: float = 0.0,
     input_scale: FloatArray | None = None,
     variance: Variance = "small",
+    first_order_end: bool = False,
 ) -> Table:
     """The table of one solver on one grid.
 
-    `eta` is read by ddim alone and `variance` by ddpm alone; `input_scale` is k (1 if not given).
+    `eta` is read by ddim alone and `variance` by ddpm alone; `input_scale` is k (1 if not given). `first_order_end`
+    keeps the last step of a second-order solver at first order, which is steadier when steps are few.
     """
     check_solver(solver)
     a, b = estimate(grid, parametrisation)
     c_x, data, c_n, split = _steps(grid, solver, {"ddpm": 1.0, "ddim": eta}.get(solver, 0.0))
     if solver == "ddpm" and variance == "large":
         c_n = _large_variance(grid)
+    if first_order_end:
+        split[1] = 0.0
     k = np.ones_like(grid.alpha) if input_scale is None else input_scale
     c_clip = -grid.alpha * c_x if solver == "ddim" else np.zeros_like(c_x)
     return Table(k, grid.time, a, b, c_x, data * (1 + split), -data * split, c_n, data, c_clip)
