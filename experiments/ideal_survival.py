@@ -18,8 +18,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import diffwin
-from diffwin.process.ideal import IdealDiffusion, Survival
+from diffwin.process.ideal import IdealDiffusion
 from diffwin.survival import ALL, Group
+from diffwin.worlds.exact import Survival
 
 LIMIT = 4.0
 

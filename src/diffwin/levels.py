@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
 from diffwin.errors import BadInput
 
@@ -84,3 +85,22 @@ class Grid:
     def _interpolate(self, of: FloatArray, value: float) -> np.float64:
         finite = np.isfinite(self.log_snr)
         return np.float64(np.interp(-value, -self.log_snr[finite], of[finite]))
+
+
+def vp_grid(min_log_snr: float, max_log_snr: float, steps: int) -> Grid:
+    """Variance preserving levels even in log-SNR; level 0 is clean, and time is OU time, -ln(alpha)."""
+    levels = np.linspace(max_log_snr, min_log_snr, steps)
+    alpha = np.concatenate([[1.0], np.sqrt(expit(levels))])
+    sigma = np.concatenate([[0.0], np.sqrt(expit(-levels))])
+    return Grid(alpha, sigma, np.concatenate([[0.0], ou_time(levels)]))
+
+
+def ou_time(log_snr: ArrayLike) -> FloatArray:
+    """t at which x_t = e^-t x_0 + sqrt(1 - e^-2t) z has this log-SNR: t = ln(1 + e^-log_snr) / 2."""
+    return np.asarray(0.5 * np.logaddexp(0.0, -np.asarray(log_snr, np.float64)))
+
+
+def log_snr_at(ou_time: ArrayLike) -> FloatArray:
+    """log-SNR at OU time t > 0: -ln(e^2t - 1)."""
+    t = np.asarray(ou_time, np.float64)
+    return np.asarray(-2 * t - np.log(-np.expm1(-2 * t)))

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.special import softmax
 
-from diffwin.process.empirical import ImageSet, ImageSetProcess, to_unit
-from diffwin.process.ideal import Feature, exact_survival
+from diffwin.process.empirical import ImageSetProcess
 from diffwin.process.world import load_world
 from diffwin.trials import Base, Mode, Trial
+from diffwin.worlds.image_set import to_unit
 
 WORLD = """
 kind = "image-set"
@@ -44,34 +43,6 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> ImageSetProcess:
     return made
 
 
-@pytest.mark.parametrize("log_snr", [-12.0, -6.0, -2.0, 3.0, 8.0])
-@pytest.mark.parametrize("dimension", [3, 12_288])
-def test_the_posterior_in_float32_is_that_of_float64(log_snr: float, dimension: int) -> None:
-    rng = np.random.default_rng(3)
-    # near one another and far from zero, as images of one kind are: the hard case for a product of float32
-    points = (0.7 + 0.02 * rng.standard_normal((40, dimension))).astype(np.float32)
-    weights = rng.uniform(0.5, 2.0, 40)
-    alpha, sigma = np.sqrt(1 / (1 + np.exp(-log_snr))), np.sqrt(1 / (1 + np.exp(log_snr)))
-    x = (alpha * points[:20] + sigma * rng.standard_normal((20, dimension))).astype(np.float32)
-    distance = ((x.astype(np.float64)[:, None] - alpha * points.astype(np.float64)) ** 2).sum(axis=2)
-    expected = softmax(np.log(weights) - distance / (2 * sigma**2), axis=1)
-    world = ImageSet(points, weights)
-    found = world.responsibilities(x, alpha, sigma)
-    np.testing.assert_allclose(found, expected, atol=2e-3)
-    mean = expected @ points.astype(np.float64)
-    np.testing.assert_allclose(world.posterior_mean(x, alpha, sigma), mean, atol=1e-4)
-
-
-def test_each_point_may_have_its_own_level() -> None:
-    rng = np.random.default_rng(4)
-    world = ImageSet(rng.standard_normal((9, 5)))
-    x = rng.standard_normal((4, 5)).astype(np.float32)
-    alpha, sigma = np.array([0.1, 0.5, 0.9, 0.99]), np.array([0.99, 0.8, 0.4, 0.1])
-    together = world.posterior_mean(x, alpha, sigma)
-    for i in range(4):
-        np.testing.assert_allclose(world.posterior_mean(x[[i]], alpha[i], sigma[i])[0], together[i], atol=1e-6)
-
-
 def test_every_image_is_nearest_to_itself(process: ImageSetProcess) -> None:
     images = process.world.offsets + process.world.centre
     np.testing.assert_array_equal(process.world.nearest(images), np.arange(12))
@@ -91,26 +62,11 @@ def test_a_generation_is_an_image_of_the_set_with_its_labels(process: ImageSetPr
         np.testing.assert_array_equal(truth.sum(axis=1), 1.0)
 
 
-def test_survival_of_a_lone_pair_is_that_of_two_point_masses() -> None:
-    """Two images d apart: D_t = d alpha / sigma, here 2 at log-SNR 0, where S = .775200."""
-    world = ImageSet([[1.0, 0.0], [-1.0, 0.0]])
-    found = exact_survival(world, Feature.of(["a", "b"]), 0.0, draws=20_000)
-    assert abs(found.value - 0.775200) < 4 * found.standard_error
-    for value, error in found.groups.values():
-        assert abs(value - 0.775200) < 4 * error
-
-
 def test_exact_survival_runs_from_the_floor_to_one(process: ImageSetProcess) -> None:
     clean, noise = (process.exact_survival("shade", at, draws=600) for at in (12.0, float(process.grid.log_snr[-1])))
     assert clean.value == pytest.approx(1.0)
     assert abs(noise.value - 1 / 3) < 4 * noise.standard_error + 1e-3
     assert noise.groups.keys() == {"dark", "middle", "light"}
-
-
-def test_weights_are_the_shares_of_the_images() -> None:
-    world = ImageSet([[4.0], [-4.0]], weights=[3.0, 1.0])
-    found = exact_survival(world, Feature.of(["a", "b"]), -20.0, draws=400)
-    assert found.value == pytest.approx(0.75**2 + 0.25**2, abs=0.01)
 
 
 BIAS = 0.01  # of the default solver and steps, measured with 20,000 samples

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 
 import numpy as np
@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from diffwin.keys import Key
+from diffwin.levels import vp_grid
+from diffwin.process.base import Process, Samples, State
 from diffwin.process.diffusion import Diffusion, Identity
 from diffwin.process.engine import Engine, Row, Settings
-from diffwin.process.ideal import vp_grid
 from diffwin.process.solvers import SOLVERS, Table, build
 from diffwin.trials import Base, Mode, Trial
 
@@ -36,13 +37,26 @@ class Spy:
         return (torch.tanh(x + x.roll(1, dims=2)) + torch.sin(shift)).to(x)
 
 
+class Toy(Diffusion):
+    """Points, shown as they are."""
+
+    def render(self, states: Sequence[State]) -> Samples:
+        return torch.stack(list(states)).numpy()
+
+
 def table(solver: str = "ddpm", eta: float = 0.0) -> Table:
     return build(GRID, solver, "v_prediction", eta=eta)
 
 
-def process(solver: str = "ddpm", *, seed: int = 3, network: Spy | None = None, **settings: object) -> Diffusion:
+def process(solver: str = "ddpm", *, seed: int = 3, network: Spy | None = None, **settings: object) -> Toy:
     made = Settings(SHAPE, **settings)  # type: ignore[arg-type]
-    return Diffusion(Identity("toy", solver, True), GRID, table(solver), network or Spy(), made, seed=seed)
+    return Toy(Identity("toy", solver, True), GRID, table(solver), network or Spy(), made, seed=seed)
+
+
+def test_a_family_must_say_how_its_states_are_shown() -> None:
+    assert isinstance(process(), Process)
+    with pytest.raises(TypeError, match="render"):
+        Diffusion(Identity("toy", "ddpm", True), GRID, table(), Spy(), Settings(SHAPE), seed=0)  # type: ignore[abstract]
 
 
 def clean(trial: Trial) -> torch.Tensor:

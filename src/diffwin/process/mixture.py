@@ -1,8 +1,4 @@
-"""A Gaussian mixture: density, posterior and denoiser in closed form, and the process that walks it.
-
-Component k of x_t = alpha x_0 + sigma z is N(alpha mu_k, alpha^2 C_k + sigma^2 I). Everything is float64 and the
-densities stay in log space, so any separation, dimension or weight is safe.
-"""
+"""The process that walks a Gaussian mixture."""
 
 from __future__ import annotations
 
@@ -10,125 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp, softmax
+from numpy.typing import NDArray
 
-from diffwin.levels import FloatArray, Grid
+from diffwin.levels import Grid
 from diffwin.process.base import Samples, State
 from diffwin.process.diffusion import Identity
 from diffwin.process.engine import Settings
-from diffwin.process.ideal import Feature, IdealDiffusion
-
-_LOG_TAU = float(np.log(2 * np.pi))
-
-
-class GaussianMixture:
-    """sum_k w_k N(mu_k, C_k), with C_k = std_k^2 I or any positive definite matrix.
-
-    `weights` (K,), normalised here; `means` (K, d); `std` a number or (K,); `covariance` (d, d) or (K, d, d), which
-    replaces `std`. Points x are (n, d); `alpha` and `sigma` are numbers or (n,), and (1, 0) is the clean density.
-    """
-
-    def __init__(
-        self, weights: ArrayLike, means: ArrayLike, *, std: ArrayLike = 1.0, covariance: ArrayLike | None = None
-    ) -> None:
-        self.means: FloatArray = np.atleast_2d(np.asarray(means, np.float64))
-        total = np.asarray(weights, np.float64)
-        self.weights: FloatArray = total / total.sum()
-        count, self.dimension = self.means.shape
-        self._variance: FloatArray
-        self._axes: FloatArray | None = None
-        if covariance is None:
-            self._variance = np.broadcast_to(np.asarray(std, np.float64) ** 2, (count,))
-        else:
-            full = np.broadcast_to(np.asarray(covariance, np.float64), (count, self.dimension, self.dimension))
-            self._variance, self._axes = np.linalg.eigh(full)
-        with np.errstate(divide="ignore"):
-            self._log_weights: FloatArray = np.log(self.weights)
-
-    @property
-    def smallest_std(self) -> float:
-        """Along any axis of any component."""
-        return float(np.sqrt(self._variance.min()))
-
-    @property
-    def largest_std(self) -> float:
-        """Along any axis of any component."""
-        return float(np.sqrt(self._variance.max()))
-
-    def log_density(self, x: FloatArray, alpha: ArrayLike = 1.0, sigma: ArrayLike = 0.0) -> FloatArray:
-        """ln p_t(x), shape (n,)."""
-        return np.asarray(logsumexp(self._log_joint(x, *_per_point(x, alpha, sigma)), axis=1))
-
-    def responsibilities(self, x: FloatArray, alpha: ArrayLike = 1.0, sigma: ArrayLike = 0.0) -> FloatArray:
-        """P(component | x_t), shape (n, K)."""
-        return np.asarray(softmax(self._log_joint(x, *_per_point(x, alpha, sigma)), axis=1))
-
-    def label_posterior(
-        self, x: FloatArray, feature: Feature, alpha: ArrayLike = 1.0, sigma: ArrayLike = 0.0
-    ) -> FloatArray:
-        """P(label | x_t), shape (n, labels)."""
-        return np.asarray(self.responsibilities(x, alpha, sigma) @ feature.table)
-
-    def posterior_mean(self, x: FloatArray, alpha: ArrayLike, sigma: ArrayLike) -> FloatArray:
-        """E[x_0 | x_t] = sum_k P(k | x_t) (mu_k + alpha C_k (alpha^2 C_k + sigma^2 I)^-1 (x_t - alpha mu_k))."""
-        alpha, sigma = _per_point(x, alpha, sigma)
-        share = np.asarray(softmax(self._log_joint(x, alpha, sigma), axis=1))
-        if self._axes is None:
-            gain = alpha[:, None] * self._variance / self._noisy_variance(alpha, sigma)
-            kept: FloatArray = (share * gain).sum(axis=1, keepdims=True)
-            return x * kept + (share * (1 - alpha[:, None] * gain)) @ self.means
-        mean = share @ self.means
-        for k, axes in enumerate(self._axes):
-            along, variance = self._along(x, k, alpha, sigma)
-            mean += share[:, [k]] * ((alpha[:, None] * self._variance[k] / variance * along) @ axes.T)
-        return mean
-
-    def place(self, atoms: NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
-        """A draw of each of these components, shape (n, d)."""
-        z = rng.standard_normal((len(atoms), self.dimension))
-        if self._axes is None:
-            return self.means[atoms] + np.sqrt(self._variance[atoms])[:, None] * z
-        spread = np.sqrt(self._variance)[:, None, :] * self._axes
-        return np.asarray(self.means[atoms] + np.einsum("nij,nj->ni", spread[atoms], z))
-
-    def sample(self, count: int, rng: np.random.Generator) -> FloatArray:
-        """`count` draws of the mixture, shape (count, d)."""
-        return self.place(rng.choice(len(self.weights), size=count, p=self.weights), rng)
-
-    def _log_joint(self, x: FloatArray, alpha: FloatArray, sigma: FloatArray) -> FloatArray:
-        """ln w_k N(x; alpha mu_k, alpha^2 C_k + sigma^2 I), shape (n, K); alpha and sigma (n,)."""
-        if self._axes is None:
-            variance = self._noisy_variance(alpha, sigma)
-            scaled = self._square_distance(x, alpha) / variance
-            return np.asarray(self._log_weights - 0.5 * (scaled + self.dimension * (np.log(variance) + _LOG_TAU)))
-        columns = []
-        for k in range(len(self.means)):
-            along, variance = self._along(x, k, alpha, sigma)
-            columns.append(-0.5 * (along**2 / variance + np.log(variance) + _LOG_TAU).sum(axis=1))
-        return np.asarray(self._log_weights + np.stack(columns, axis=1))
-
-    def _noisy_variance(self, alpha: FloatArray, sigma: FloatArray) -> FloatArray:
-        """alpha^2 std_k^2 + sigma^2, shape (n, K)."""
-        return alpha[:, None] ** 2 * self._variance + sigma[:, None] ** 2
-
-    def _square_distance(self, x: FloatArray, alpha: FloatArray) -> FloatArray:
-        """|x - alpha mu_k|^2, shape (n, K), as one product of matrices."""
-        a = alpha[:, None]
-        square = (x**2).sum(axis=1, keepdims=True) - 2 * a * (x @ self.means.T) + a**2 * (self.means**2).sum(axis=1)
-        return np.asarray(np.maximum(square, 0.0))
-
-    def _along(self, x: FloatArray, k: int, alpha: FloatArray, sigma: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """x - alpha mu_k along the principal axes of C_k, and its variance there, each (n, d)."""
-        assert self._axes is not None
-        along = (x - alpha[:, None] * self.means[k]) @ self._axes[k]
-        return along, alpha[:, None] ** 2 * self._variance[k] + sigma[:, None] ** 2
-
-
-def _per_point(x: FloatArray, alpha: ArrayLike, sigma: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """alpha and sigma for each point, (n,)."""
-    shape = (len(x),)
-    return np.broadcast_to(np.asarray(alpha, float), shape), np.broadcast_to(np.asarray(sigma, float), shape)
+from diffwin.process.ideal import IdealDiffusion
+from diffwin.worlds.base import Feature
+from diffwin.worlds.mixture import GaussianMixture
 
 
 class MixtureProcess(IdealDiffusion):

@@ -8,9 +8,9 @@ import numpy as np
 
 from diffwin.errors import BadInput
 from diffwin.levels import FloatArray
-from diffwin.process.ideal import Feature
-from diffwin.process.mixture import GaussianMixture
-from diffwin.process.world_file import ComponentSpec, Matrix, MixtureSpec
+from diffwin.worlds.base import Feature
+from diffwin.worlds.file import ComponentSpec, Matrix, MixtureSpec
+from diffwin.worlds.mixture import GaussianMixture
 
 
 def build_mixture(spec: MixtureSpec, where: str) -> tuple[GaussianMixture, dict[str, Feature]]:

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from diffwin.errors import BadInput
 from diffwin.levels import FloatArray
-from diffwin.process.ideal import Feature
+from diffwin.worlds.base import Feature
 
 Pixels = NDArray[np.uint8]
 BACKGROUND = "background"

@@ -85,7 +85,7 @@ class ImageSetSpec(WorldSpec):
 KINDS: dict[str, type[MixtureSpec] | type[ImageSetSpec]] = {"gaussian-mixture": MixtureSpec, "image-set": ImageSetSpec}
 
 
-def read_world(path: Path) -> MixtureSpec | ImageSetSpec:
+def read_spec(path: Path) -> MixtureSpec | ImageSetSpec:
     """The world described by the file at `path`; BadInput for a fault in it."""
     table = read_toml(path)
     kind = table.get("kind")
