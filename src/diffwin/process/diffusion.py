@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -29,7 +30,7 @@ class Identity:
     feature_labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-class Diffusion:
+class Diffusion(ABC):
     """The verbs of `Process` over one engine; a family adds `render`, and `condition` if it reads prompts."""
 
     takes_prompt = False
@@ -66,14 +67,7 @@ class Diffusion:
         rows = (Row(base, Key.of_base(self.seed, base), top, self.condition(base.prompt), keep=kept) for base in bases)
         for row, state in self.engine.walk(rows):
             assert isinstance(row.job, Base)
-            if top in kept:
-                row.passed[top] = self._noise_at_top(row)
             yield Generation(row.job, state, row.passed)
-
-    def _noise_at_top(self, row: Row) -> State:
-        settings = self.engine.settings
-        noise = torch.from_numpy(row.key.noise("start", row.level, settings.shape)) * settings.prior_scale
-        return noise.to(settings.dtype)
 
     def erase(self, state: State, trial: Trial) -> State:
         if trial.level == 0:
@@ -91,8 +85,9 @@ class Diffusion:
         start = self.erase(state, trial) if mode is Mode.RENOISE else state
         return Row(trial, Key.of_trial(self.seed, trial), trial.level, self.condition(trial.prompt), start)
 
+    @abstractmethod
     def render(self, states: Sequence[State]) -> Samples:
-        raise NotImplementedError
+        """Decode finished states, in chunks that fit in memory."""
 
     def read_truth(self, samples: Samples, feature: str) -> NDArray[np.float64]:
         raise BadInput(

@@ -27,7 +27,10 @@ class Network(Protocol):
 
 @dataclass(eq=False)
 class Row:
-    """One walk from `level` to the clean end; `start` None draws pure noise at `level`."""
+    """One walk from `level` to the clean end; `start` None draws pure noise at `level`.
+
+    `passed` fills with the states at the levels of `keep`, on the CPU; `level` itself may be one.
+    """
 
     job: Hashable
     key: Key
@@ -151,6 +154,7 @@ class _Batch:
         self.previous = torch.cat([self.previous, torch.zeros_like(start)])
         ids = torch.tensor([row.condition for row in joined], device=self.conditions.device)
         self.conditions = torch.cat([self.conditions, ids])
+        self._keep(len(self.rows) - len(joined))
 
     def _start(self, row: Row) -> State:
         if row.start is None:
@@ -172,9 +176,13 @@ class _Batch:
     def advance(self, x: torch.Tensor, x0: torch.Tensor) -> None:
         self.x, self.previous = x, x0
         self.levels = self.levels - 1
-        for i, row in enumerate(self.rows):
-            if (level := int(self.levels[i])) in row.keep:
-                row.passed[level] = self.x[i].detach().cpu().clone()
+        self._keep()
+
+    def _keep(self, since: int = 0) -> None:
+        """Copy the states, of the rows from `since` on, that stand at a level which their row keeps."""
+        for i in range(since, len(self.rows)):
+            if (level := int(self.levels[i])) in self.rows[i].keep:
+                self.rows[i].passed[level] = self.x[i].cpu().clone()
 
     def finished(self) -> Iterator[tuple[Row, State]]:
         """Hand over the rows that reached level 0 and close the gaps they leave."""

@@ -1,0 +1,49 @@
+"""Finished states as pictures: pixels in [-1, 1] as they are, latents through an autoencoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from diffwin.process.base import Samples, State
+from diffwin.process.choices import Choices
+from diffwin.process.weights import place
+
+_CHUNK_PIXELS = 8 * 512 * 512  # decoding more at once runs out of memory on ordinary devices
+_CHUNK_MOST = 8
+
+
+class Decoder:
+    """The decoding half of an autoencoder; float32 where float16 would overflow."""
+
+    def __init__(self, vae: Any, choices: Choices) -> None:
+        overflows = choices.dtype == torch.float16 and bool(vae.config.get("force_upcast", True))
+        self.dtype = torch.float32 if overflows else choices.dtype
+        self.device = choices.device
+        self.vae = place(vae, self.device, self.dtype)
+        self.scale = float(vae.config.scaling_factor)
+        self.enlarges = 2 ** (len(vae.config.block_out_channels) - 1)
+
+    @torch.inference_mode()
+    def decode(self, states: Sequence[State]) -> Samples:
+        """uint8 RGB (n, h, w, 3), a chunk at a time; a state that is not finite is black."""
+        height, width = (self.enlarges * n for n in states[0].shape[-2:])
+        size = max(1, min(_CHUNK_MOST, _CHUNK_PIXELS // (height * width)))
+        shown = [to_rgb(self._decode(states[i : i + size])) for i in range(0, len(states), size)]
+        return np.concatenate(shown)
+
+    def _decode(self, states: Sequence[State]) -> torch.Tensor:
+        latents = torch.stack(list(states)).to(self.device, self.dtype) / self.scale
+        pixels: torch.Tensor = self.vae.decode(latents, return_dict=False)[0]
+        finite = latents.isfinite().flatten(1).all(1)
+        return torch.where(finite[:, None, None, None], pixels, -1.0)
+
+
+def to_rgb(pixels: torch.Tensor) -> Samples:
+    """(n, 1 or 3, h, w) in [-1, 1] to uint8 (n, h, w, 3), rounded as diffusers' pipelines do; not finite is black."""
+    unit = (pixels.float() / 2 + 0.5).clamp(0, 1).nan_to_num(0.0)
+    coloured = unit.expand(-1, 3, -1, -1).permute(0, 2, 3, 1)
+    return (coloured * 255).round().to(torch.uint8).cpu().numpy().astype(np.uint8, copy=False)
