@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 import diffwin
 from diffwin.process.ideal import IdealDiffusion
-from diffwin.survival import ALL, Group
+from diffwin.survival import ALL, Readings, Tables, standard_error
 from diffwin.worlds.exact import Survival
 
 LIMIT = 4.0
@@ -35,25 +35,26 @@ def measure(out: Path, *, quick: bool) -> pd.DataFrame:
     log_snr = run.readings[0].log_snr
     truth = [world.exact_survivals(value, draws=draws) for value in log_snr]
     rows = [
-        compare(each.of_group(name), [level[each.feature] for level in truth])
+        compare(each, name, [level[each.feature] for level in truth])
         for each in run.readings
         for name in each.groups
     ]
     return pd.concat(rows, ignore_index=True)
 
 
-def compare(group: Group, exact: list[Survival]) -> pd.DataFrame:
+def compare(readings: Readings, group: str, exact: list[Survival]) -> pd.DataFrame:
     """One group's curve beside the exact one; `off` is the difference in standard errors."""
-    pairs = [(e.value, e.standard_error) if group.group == ALL else e.groups[group.group] for e in exact]
+    pairs = [(e.value, e.standard_error) if group == ALL else e.groups[group] for e in exact]
     value, spread = np.clip(np.array(pairs).T, 0, 1)
-    measured, trials = group.curve(group.ones)[0], group.trials
+    measured = Tables.of(readings, readings.ones).survival(group)[0]
+    trials = readings.read[readings.members(group)].sum(axis=0)
     # no clustering of repeats can make the error smaller than that of independent trials
     least = np.sqrt(value * (1 - value) / trials)
-    error = np.hypot(np.maximum(group.standard_error(), least), spread)
+    error = np.hypot(np.maximum(standard_error(readings, group), least), spread)
     # one trial more or less is the resolution of a count
     off = np.maximum(np.abs(measured - value) - 1 / trials, 0) / np.maximum(error, 1e-12)
-    columns = {"log_snr": group.readings.log_snr, "measured": measured, "exact": value, "error": error, "off": off}
-    return pd.DataFrame(columns).assign(feature=group.readings.feature, group=group.group, trials=trials)
+    columns = {"log_snr": readings.log_snr, "measured": measured, "exact": value, "error": error, "off": off}
+    return pd.DataFrame(columns).assign(feature=readings.feature, group=group, trials=trials)
 
 
 def draw(table: pd.DataFrame) -> Figure:

@@ -26,9 +26,9 @@ def grid(levels: int = 24, low: float = -10.0, high: float = 4.0) -> Grid:
     return Grid(alpha, np.sqrt(expit(-log_snr)), np.arange(levels + 1.0))
 
 
-def separation(log_snr: FloatArray | float) -> FloatArray:
+def separation(log_snr: FloatArray | float, mu: float = MU) -> FloatArray:
     """D_t = 2 |mu| alpha, for unit variance (so that the noised variance is one)."""
-    return np.asarray(2 * MU * np.sqrt(expit(log_snr)))
+    return np.asarray(2 * mu * np.sqrt(expit(log_snr)))
 
 
 def exact_survival(d: float, prior: float = 0.5) -> float:
@@ -38,21 +38,35 @@ def exact_survival(d: float, prior: float = 0.5) -> float:
     return float(1 - lost)
 
 
-def exact_crossing(value: float) -> float:
-    """The log-SNR at which the normalised survival (S - 1/2) / (1/2) passes `value`."""
-    return float(brentq(lambda x: 2 * exact_survival(float(separation(x))) - 1 - value, -12, 6))
+def exact_crossing(value: float, mu: float = MU, prior: float = 0.5) -> float:
+    """The log-SNR at which the normalised survival (S - prior) / (1 - prior) passes `value`."""
+
+    def excess(x: float) -> float:
+        return (exact_survival(float(separation(x, mu)), prior) - prior) / (1 - prior) - value
+
+    return float(brentq(excess, -14, 8))
 
 
-def readings(bases: int, repeats: int, seed: int, where: Grid | None = None, prior: float = 0.5) -> Readings:
+def readings(
+    bases: int,
+    repeats: int,
+    seed: int,
+    where: Grid | None = None,
+    prior: float = 0.5,
+    mu: float = MU,
+    feature: str = "side",
+) -> Readings:
+    """Two labels with shares `prior` and 1 - `prior`; the repeats of one base and level share their x_t."""
     where = where or grid()
     rng = np.random.default_rng(seed)
     levels = np.arange(1, where.top + 1)
     log_snr = where.log_snr[levels]
     labels = (rng.random(bases) >= prior).astype(np.int64)
     logit = np.log(prior / (1 - prior)) * np.where(labels == 0, 1, -1)
-    d = separation(log_snr)
+    d = separation(log_snr, mu)
     keeps = expit(d**2 / 2 + d * rng.standard_normal((bases, where.top)) + logit[:, None])
     survived = rng.binomial(repeats, keeps)
-    read = np.full_like(survived, repeats)
+    mine = labels[:, None, None] == np.arange(2)
+    counts = np.where(mine, survived[:, :, None], repeats - survived[:, :, None])
     none = np.zeros(where.top, np.int64)
-    return Readings("", "side", ("left", "right"), labels, survived, read, none, levels, log_snr)
+    return Readings("", feature, ("left", "right"), labels, counts, survived.astype(float), none, levels, log_snr)

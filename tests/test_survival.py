@@ -6,25 +6,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from diffwin.survival import ALL, CURVE_COLUMNS, Readings, curve_table, readings_of, resample
+from diffwin.estimate import CURVE_COLUMNS, curve_table, estimate
+from diffwin.survival import ALL, Readings, Tables, interval, readings_of, resample
 from simulated import exact_survival, grid, readings, separation
 
 
 def test_survival_agrees_with_the_closed_form() -> None:
     drawn = readings(bases=4000, repeats=2, seed=1)
-    group = drawn.of_group(ALL)
     exact = np.array([exact_survival(d) for d in separation(drawn.log_snr)])
-    error = np.sqrt(exact * (1 - exact) / group.size)  # of one repeat a base; two cannot be worse
-    assert np.all(np.abs(group.curve(group.ones)[0] - exact) <= 4 * error + 1 / group.size)
+    error = np.sqrt(exact * (1 - exact) / 4000)  # of one repeat a base; two cannot be worse
+    assert np.all(np.abs(survival(drawn, ALL) - exact) <= 4 * error + 1 / 4000)
 
 
 @pytest.mark.parametrize("prior", [0.1, 0.3])
 def test_survival_of_a_rare_group_agrees_with_the_closed_form(prior: float) -> None:
     drawn = readings(bases=20_000, repeats=1, seed=2, prior=prior)
-    group = drawn.of_group("left")
+    size = len(drawn.members("left"))
     exact = np.array([exact_survival(d, prior) for d in separation(drawn.log_snr)])
-    error = np.sqrt(exact * (1 - exact) / group.size)
-    assert np.all(np.abs(group.curve(group.ones)[0] - exact) <= 4 * error + 1 / group.size)
+    error = np.sqrt(exact * (1 - exact) / size)
+    assert np.all(np.abs(survival(drawn, "left") - exact) <= 4 * error + 1 / size)
 
 
 def test_floors_are_unbiased() -> None:
@@ -34,8 +34,9 @@ def test_floors_are_unbiased() -> None:
     for _ in range(2000):
         labels = rng.choice(3, 12, p=shares)
         drawn = _readings_with(labels)
-        alls.append(drawn.of_group(ALL).floor(np.ones((1, 12)))[0])
-        firsts.append(drawn.floor("a", np.ones((1, 12)))[0])
+        tables = Tables.of(drawn, drawn.ones)
+        alls.append(tables.floor(ALL)[0])
+        firsts.append(tables.floor("a")[0])
     for values, truth in ((alls, (shares**2).sum()), (firsts, 0.6)):
         assert abs(np.mean(values) - truth) <= 4 * np.std(values) / np.sqrt(len(values))
 
@@ -43,7 +44,7 @@ def test_floors_are_unbiased() -> None:
 def test_a_base_is_never_paired_with_its_own_copy_in_a_resample() -> None:
     drawn = _readings_with(np.array([0, 1, 2, 0]))
     doubled = np.array([[2.0, 2.0, 0.0, 0.0]])  # labels a, a, b, b: only copies agree
-    assert drawn.floor(ALL, doubled)[0] == 0.0
+    assert Tables.of(drawn, doubled).floor(ALL)[0] == 0.0
 
 
 def test_interval_covers_the_exact_survival() -> None:
@@ -52,7 +53,7 @@ def test_interval_covers_the_exact_survival() -> None:
     hits = np.zeros(5)
     runs = 800
     for seed in range(runs):
-        low, high = readings(24, 4, seed, where).of_group(ALL).interval()
+        low, high = interval(readings(24, 4, seed, where), ALL)
         hits += (low <= exact) & (exact <= high + 1e-9)
     error = np.sqrt(0.95 * 0.05 / runs)
     assert np.all(hits / runs >= 0.95 - 0.02 - 4 * error)
@@ -60,7 +61,7 @@ def test_interval_covers_the_exact_survival() -> None:
 
 def test_everything_survived_still_has_a_width() -> None:
     drawn = readings(16, 4, 0, grid(3, 20, 30))
-    low, high = drawn.of_group(ALL).interval()
+    low, high = interval(drawn, ALL)
     np.testing.assert_allclose(high, 1.0)
     assert np.all((low > 0.7) & (low < 1.0))
 
@@ -75,23 +76,39 @@ def test_resamples_keep_bases_whole_and_repeat_with_the_seed() -> None:
 def test_readings_count_missing_observations_apart() -> None:
     rows = [("p", b, 0, 0, "f", label) for b, label in enumerate([0, 1, None])]
     rows += [("p", 0, 2, 0, "f", 0), ("p", 0, 2, 1, "f", None), ("p", 1, 2, 0, "f", 0), ("p", 2, 2, 0, "f", 1)]
-    frame = pd.DataFrame(rows, columns=["prompt", "base", "level", "repeat", "feature", "label"])
+    shares = {0: [0.9, 0.1], 1: [0.2, 0.8]}
+    rows = [(*row, None if row[5] is None else np.array(shares[row[5]]).tobytes()) for row in rows]
+    columns = ["prompt", "base", "level", "repeat", "feature", "label", "probabilities"]
+    frame = pd.DataFrame(rows, columns=columns)
     drawn = readings_of(frame, {"f": ("x", "y")}, [9.0, 1.0, -1.0])[0]
     assert drawn.base_labels.tolist() == [0, 1, -1]
     assert drawn.survived.tolist() == [[1], [0], [0]]
     assert drawn.read.tolist() == [[1], [1], [0]]
     assert drawn.missing.tolist() == [2]
+    assert drawn.agreement[:, 0].tolist() == pytest.approx([0.9**2 + 0.1**2, 0.2 * 0.9 + 0.8 * 0.1, 0.0])
     assert drawn.log_snr.tolist() == [-1.0]
 
 
 def test_curve_table_has_the_contracts_columns() -> None:
-    table = curve_table([readings(12, 2, 0)], list(range(30)))
+    where = grid()
+    table = curve_table([estimate(readings(12, 2, 0, where), where)], list(where.time))
     assert tuple(table.columns) == CURVE_COLUMNS
     assert set(table["group"]) == {"all", "left", "right"}
     assert table[table["group"] == "all"]["bases"].eq(12).all()
+    # in these readings the probabilities are certain, so both kinds of survival are one
+    whole = table[table["group"] == "all"]
+    np.testing.assert_allclose(whole["weighted"], whole["survival"])
+    assert (whole["floor_low"] <= whole["floor"]).all()
+    assert (whole["floor"] <= whole["floor_high"]).all()
+    assert whole["corrected"].isna().all()
+
+
+def survival(drawn: Readings, group: str) -> np.ndarray:
+    return Tables.of(drawn, drawn.ones).survival(group)[0]
 
 
 def _readings_with(labels: np.ndarray) -> Readings:
     bases = len(labels)
-    ones = np.ones((bases, 1), np.int64)
-    return Readings("", "f", ("a", "b", "c"), labels, ones, ones, np.zeros(1, np.int64), np.array([1]), np.array([0.0]))
+    counts = np.ones((bases, 1, 3), np.int64)
+    none = np.zeros(1, np.int64)
+    return Readings("", "f", ("a", "b", "c"), labels, counts, np.ones((bases, 1)), none, np.array([1]), np.array([0.0]))

@@ -5,23 +5,27 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from diffwin.correction import Correction
 from diffwin.errors import BadInput
+from diffwin.estimate import Estimate, curve_table, estimates
 from diffwin.ledger import Ledger
 from diffwin.levels import Grid
+from diffwin.order import Pair, order, with_joint_intervals
 from diffwin.plan import Plan
 from diffwin.report.findings import Findings
 from diffwin.report.page import write_report
-from diffwin.survival import Readings, curve_table, readings_of
+from diffwin.survival import Readings, readings_of
 from diffwin.version import VERSION
-from diffwin.window import CONFIDENCE, EDGE, Window, locate
+from diffwin.window import CONFIDENCE, EDGE, Located, Window
 
 SCHEMA = "diffwin/windows/1"
 
@@ -66,15 +70,32 @@ class Run:
         return readings_of(self.observations, self.record["labels"], list(self.grid.log_snr))
 
     @cached_property
+    def estimates(self) -> list[Estimate]:
+        """Curves and windows of every prompt and feature, with the resamples behind them."""
+        corrections = {
+            feature: Correction(np.array(told["matrix"]), None if told["counts"] is None else tuple(told["counts"]))
+            for feature, told in self.record.get("confusion", {}).items()
+        }
+        return estimates(self.readings, self.grid, corrections, seed=self.plan.seed)
+
+    @cached_property
     def curves(self) -> pd.DataFrame:
         """Survival per prompt, feature, group and level."""
-        return curve_table(self.readings, list(self.grid.time))
+        return curve_table(self.estimates, list(self.grid.time))
 
     @cached_property
     def located(self) -> list[Window]:
         """Every window, or the outcome that is not one."""
-        seed = self.plan.seed
-        return [locate(each.of_group(name), self.grid, seed=seed) for each in self.readings for name in each.groups]
+        return [window for _, mine in self._by_prompt() for window in with_joint_intervals(mine)]
+
+    @cached_property
+    def order(self) -> list[Pair]:
+        """Which feature is decided before which, for every pair of found features of each prompt."""
+        return [pair for _, mine in self._by_prompt() for pair in order(mine)]
+
+    def _by_prompt(self) -> Iterator[tuple[str, list[Located]]]:
+        for prompt, mine in groupby(self.estimates, key=lambda each: each.readings.prompt):
+            yield prompt, [located for each in mine for located in each.located.values()]
 
     @property
     def windows(self) -> pd.DataFrame:
@@ -114,6 +135,7 @@ class Run:
             "edge": EDGE,
             "confidence": CONFIDENCE,
             "windows": [window.as_dict() for window in self.located],
+            "order": [asdict(pair) for pair in self.order],
         }
 
     def findings(self) -> Findings:
@@ -187,9 +209,9 @@ class Run:
             yield f"{name} version", value
 
     def _caveats(self) -> Iterator[str]:
-        yield "Survival is what the probes read; it is not corrected for their errors."
-        for feature in self.record["unmeasured"]:
-            yield f"The error of the probe of {feature} has not been measured."
+        for feature, why in dict.fromkeys((each.readings.feature, each.uncorrected) for each in self.estimates):
+            if why:
+                yield f"Survival of {feature} is not corrected for errors of reading: {why}."
         if not self.record["model"]["stochastic"]:
             yield "The solver is deterministic: its survival follows another law than that of a stochastic one."
         if (top := float(self.grid.log_snr[-1])) > -6.0:

@@ -120,7 +120,7 @@ class Job:
             "labels": {},
             "sensitive": [],
             "probes": {},
-            "unmeasured": [],
+            "confusion": {},
         }
         before = before or empty
         self._refuse_other_readers(before)
@@ -140,7 +140,7 @@ class Job:
             "labels": before["labels"] | {each.feature: list(each.labels) for each in self.probes},
             "sensitive": sorted({*before["sensitive"], *(each.feature for each in self.probes if each.sensitive)}),
             "probes": before["probes"] | {each.name: each.provenance for each in self.probes},
-            "unmeasured": sorted({*before["unmeasured"], *(p.feature for p in self.probes if p.confusion is None)}),
+            "confusion": before.get("confusion", {}) | dict(_confusions(self.probes)),
             "versions": {"diffwin": VERSION} | {name: version(name) for name in RECORDED},
         }
 
@@ -153,6 +153,14 @@ class Job:
                     where="--probe",
                     cure="use the same probe, or another --out",
                 )
+
+
+def _confusions(probes: Iterable[Probe]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The measured error of each probe that has one, by feature."""
+    for each in probes:
+        if each.confusion is not None:
+            counts = None if each.confusion.counts is None else list(each.confusion.counts)
+            yield each.feature, {"matrix": each.confusion.matrix.tolist(), "counts": counts}
 
 
 def prepare(plan: Plan) -> Job:

@@ -7,7 +7,7 @@ the unit of every interval.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,15 +21,18 @@ from diffwin.levels import FloatArray
 ALL = "all"
 """The group of every base, whatever its label."""
 
+RESAMPLES = 1000
+
 
 @dataclass(frozen=True, eq=False)
 class Readings:
     """What one probe read for one prompt.
 
     base_labels: (bases,) index of each base's label, -1 where it is missing.
-    survived: (bases, levels) number of regenerations whose label is the base's.
-    read: (bases, levels) number of regenerations with a label.
-    missing: (levels,) number of regenerations without one.
+    counts: (bases, levels, labels) number of regenerations read as each label.
+    agreement: (bases, levels) sum over regenerations of the chance that two labels drawn from the probabilities of
+        the base and of the regeneration are the same.
+    missing: (levels,) number of regenerations without a label, or of a base without one.
     levels: (levels,) ascending grid levels; log_snr: (levels,) falling.
     """
 
@@ -37,17 +40,28 @@ class Readings:
     feature: str
     labels: tuple[str, ...]
     base_labels: NDArray[np.int64]
-    survived: NDArray[np.int64]
-    read: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    agreement: FloatArray
     missing: NDArray[np.int64]
     levels: NDArray[np.int64]
     log_snr: FloatArray
 
-    def of_group(self, group: str) -> Group:
-        """The bases of one label, or every base for `all`."""
-        if group == ALL:
-            return Group(self, group, np.flatnonzero(self.base_labels >= 0))
-        return Group(self, group, np.flatnonzero(self.base_labels == self.labels.index(group)))
+    @cached_property
+    def read(self) -> NDArray[np.int64]:
+        """(bases, levels) number of regenerations that can be compared with their base."""
+        return np.asarray(self.counts.sum(axis=2) * (self.base_labels >= 0)[:, None], np.int64)
+
+    @cached_property
+    def survived(self) -> NDArray[np.int64]:
+        """(bases, levels) number of regenerations whose label is the base's."""
+        label = np.maximum(self.base_labels, 0)[:, None, None]
+        same = np.take_along_axis(self.counts, label, axis=2)[:, :, 0]
+        return np.asarray(same * (self.base_labels >= 0)[:, None], np.int64)
+
+    @cached_property
+    def one_hot(self) -> FloatArray:
+        """(bases, labels), rows of missing bases zero."""
+        return np.asarray(self.base_labels[:, None] == np.arange(len(self.labels)), np.float64)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -55,83 +69,157 @@ class Readings:
         present = [label for i, label in enumerate(self.labels) if np.any(self.base_labels == i)]
         return (ALL, *present)
 
-    @cached_property
-    def _one_hot(self) -> FloatArray:
-        """(bases, labels), rows of missing bases zero."""
-        return np.asarray(self.base_labels[:, None] == np.arange(len(self.labels)), np.float64)
-
-    def floor(self, group: str, weights: FloatArray) -> FloatArray:
-        """Chance survival under base weights (resamples, bases), shape (resamples,): fresh generations that agree.
-
-        For `all` the unbiased pair estimate of sum_s p(s)^2 (a base is never paired with itself), for a label p(s).
-        """
-        counts = weights @ self._one_hot
-        total = counts.sum(axis=1)
-        if group != ALL:
-            return np.asarray(counts[:, self.labels.index(group)] / total)
-        itself = (weights**2) @ self._one_hot.sum(axis=1)
-        pairs = np.maximum(total**2 - itself, np.finfo(float).tiny)
-        return np.asarray(((counts**2).sum(axis=1) - itself) / pairs)
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """The bases of one group; every curve is a weighted mean over them."""
-
-    readings: Readings
-    group: str
-    members: NDArray[np.int64]
-
-    @property
-    def size(self) -> int:
-        return len(self.members)
-
-    @cached_property
-    def _counts(self) -> tuple[FloatArray, FloatArray]:
-        readings = self.readings
-        return readings.survived[self.members].astype(float), readings.read[self.members].astype(float)
-
-    def curve(self, weights: FloatArray) -> FloatArray:
-        """Survival under base weights (resamples, bases of the run), shape (resamples, levels); NaN without data."""
-        survived, read = self._counts
-        mine = weights[:, self.members]
-        with np.errstate(invalid="ignore"):
-            return np.asarray((mine @ survived) / (mine @ read))
-
-    def floor(self, weights: FloatArray) -> FloatArray:
-        return self.readings.floor(self.group, weights)
+    def members(self, group: str) -> NDArray[np.int64]:
+        """The bases of one label, or every base with a label for `all`."""
+        if group == ALL:
+            return np.flatnonzero(self.base_labels >= 0)
+        return np.flatnonzero(self.base_labels == self.labels.index(group))
 
     @property
     def ones(self) -> FloatArray:
         """The weights of the sample itself, shape (1, bases)."""
-        return np.ones((1, len(self.readings.base_labels)))
+        return np.ones((1, len(self.base_labels)))
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Weighted sums of one feature under R sets of base weights, from which every group's curve and floor follow.
+
+    kept, read: (R, levels, labels) regenerations that kept, and that come from a base of, each label.
+    share: (R, labels) base weight of each label; itself: (R,) what a base paired with itself adds to sum share^2;
+    squares: (R,) sum of squared base weights.
+    """
+
+    labels: tuple[str, ...]
+    kept: FloatArray
+    read: FloatArray
+    share: FloatArray
+    itself: FloatArray
+    squares: FloatArray
+
+    @classmethod
+    def of(cls, readings: Readings, weights: FloatArray) -> Tables:
+        """Tables under base weights (R, bases)."""
+        by_label = readings.one_hot[:, None, :]
+        kept, read = (
+            np.tensordot(weights, by_label * counts[:, :, None], axes=1)
+            for counts in (readings.survived, readings.read)
+        )
+        known = readings.one_hot.sum(axis=1)
+        squares = np.asarray(weights**2 @ known)
+        return cls(readings.labels, kept, read, weights @ readings.one_hot, squares, squares)
+
+    def survival(self, group: str) -> FloatArray:
+        """Survival of a group, (R, levels); NaN without data."""
+        kept, read = self._of(self.kept, group), self._of(self.read, group)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(kept / read)
+
+    def floor(self, group: str) -> FloatArray:
+        """Chance survival (R,): how often fresh generations agree.
+
+        For `all` the unbiased pair estimate of sum_s p(s)^2 (a base is never paired with itself), for a label p(s).
+        """
+        total = self.share.sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if group != ALL:
+                return np.asarray(self.share[:, self.labels.index(group)] / total)
+            pairs = np.maximum(total**2 - self.squares, np.finfo(float).tiny)
+            return np.asarray(((self.share**2).sum(axis=1) - self.itself) / pairs)
+
+    def _of(self, table: FloatArray, group: str) -> FloatArray:
+        return np.asarray(table.sum(axis=2) if group == ALL else table[:, :, self.labels.index(group)])
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Survival of one group, in the order of generation, with the resamples that say how sure it is.
+
+    log_snr: (levels,) ascending. survival: (1 + R, levels) and floor: (1 + R,), row 0 the sample, the others resamples
+    of whole bases. trials: (levels,) regenerations behind each level. bases: how many bases were resampled.
+    scale: (a, b), so that a + b S is a share of counted regenerations: (0, 1) unless S is corrected for the probe.
+    """
+
+    group: str
+    log_snr: FloatArray
+    survival: FloatArray
+    floor: FloatArray
+    trials: FloatArray
+    bases: int
+    scale: tuple[float, float] = (0.0, 1.0)
+
+    @classmethod
+    def of(cls, tables: Tables, readings: Readings, group: str) -> Curve:
+        """The curve of a group from tables whose first row is the sample."""
+        ascending = slice(None, None, -1)
+        members = readings.members(group)
+        return cls(
+            group,
+            readings.log_snr[ascending],
+            tables.survival(group)[:, ascending],
+            tables.floor(group),
+            readings.read[members].sum(axis=0)[ascending].astype(float),
+            len(members),
+        )
+
+    @cached_property
+    def normalised(self) -> FloatArray:
+        """(S - floor) / (1 - floor), shape (1 + R, levels); NaN where a resample has no say."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray((self.survival - self.floor[:, None]) / (1 - self.floor[:, None]))
+
+    @cached_property
+    def usable(self) -> NDArray[np.bool_]:
+        """(1 + R,): a resample may hold no base of this group, or one label only, and then says nothing."""
+        return np.asarray(np.isfinite(self.normalised).all(axis=1) & (self.floor < 1))
 
     @property
-    def trials(self) -> NDArray[np.int64]:
-        return np.asarray(self._counts[1].sum(axis=0), np.int64)
+    def spread(self) -> float:
+        """By how much the spread of the resamples is widened: a resample of n bases varies as n - 1 of n."""
+        return float(np.sqrt(self.bases / max(self.bases - 1, 1)))
 
-    def standard_error(self) -> FloatArray:
-        """Standard error of each level's survival from the variance between bases (a ratio estimate), (levels,)."""
-        survived, read = self._counts
-        bases = np.maximum((read > 0).sum(axis=0), 1)
-        residual = survived - self.curve(self.ones)[0] * read
-        correction = bases / np.maximum(bases - 1, 1)
-        return np.asarray(np.sqrt(correction * (residual**2).sum(axis=0)) / np.maximum(read.sum(axis=0), 1.0))
 
-    def interval(self, confidence: float = 0.95) -> tuple[FloatArray, FloatArray]:
-        """Wilson interval of each level's survival at the effective sample size of the clustered data.
+def t_quantile(confidence: float, bases: int) -> float:
+    """Two-sided Student quantile with a degree of freedom less than there are bases."""
+    return float(stats.t.ppf(0.5 + confidence / 2, max(bases - 1, 1)))
 
-        n_eff = S (1 - S) / Var(S), with the variance between bases (Kish 1965), kept between the number of bases and
-        the number of trials, so that a level where everything survived still has an honest width.
-        """
-        survival, variance = self.curve(self.ones)[0], self.standard_error() ** 2
-        read = self._counts[1]
-        bases = np.maximum((read > 0).sum(axis=0), 1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            effective = np.where(variance > 0, survival * (1 - survival) / variance, bases)
-        effective = np.clip(effective, bases, np.maximum(read.sum(axis=0), 1.0))
-        z = stats.t.ppf(0.5 + confidence / 2, np.maximum(bases - 1, 1))
-        return _wilson(survival, effective, z)
+
+def resample(bases: int, count: int, seed: int) -> FloatArray:
+    """Bootstrap weights of whole bases, shape (count, bases): multinomial, so a base comes with all its repeats."""
+    generator = np.random.Generator(np.random.Philox(seed))
+    return generator.multinomial(bases, np.full(bases, 1 / bases), size=count).astype(np.float64)
+
+
+def with_resamples(readings: Readings, seed: int, count: int = RESAMPLES) -> FloatArray:
+    """Base weights (1 + count, bases): the sample, then its resamples, the same for every feature of a prompt."""
+    return np.concatenate([readings.ones, resample(len(readings.base_labels), count, seed)])
+
+
+def standard_error(readings: Readings, group: str) -> FloatArray:
+    """Standard error of each level's survival from the variance between bases (a ratio estimate), (levels,)."""
+    members = readings.members(group)
+    survived, read = readings.survived[members].astype(float), readings.read[members].astype(float)
+    bases = np.maximum((read > 0).sum(axis=0), 1)
+    trials = np.maximum(read.sum(axis=0), 1.0)
+    residual = survived - survived.sum(axis=0) / trials * read
+    return np.asarray(np.sqrt(bases / np.maximum(bases - 1, 1) * (residual**2).sum(axis=0)) / trials)
+
+
+def interval(readings: Readings, group: str, confidence: float = 0.95) -> tuple[FloatArray, FloatArray]:
+    """Wilson interval of each level's survival at the effective sample size of the clustered data.
+
+    n_eff = S (1 - S) / Var(S), with the variance between bases (Kish 1965), kept between the number of bases and
+    the number of trials, so that a level where everything survived still has an honest width.
+    """
+    members = readings.members(group)
+    read = readings.read[members]
+    bases, trials = np.maximum((read > 0).sum(axis=0), 1), np.maximum(read.sum(axis=0), 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = readings.survived[members].sum(axis=0) / read.sum(axis=0)
+        effective = share * (1 - share) / standard_error(readings, group) ** 2
+    effective = np.where(np.isfinite(effective), np.clip(effective, bases, trials), bases)
+    z = stats.t.ppf(0.5 + confidence / 2, np.maximum(bases - 1, 1))
+    return _wilson(share, effective, z)
 
 
 def _wilson(share: FloatArray, count: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -141,18 +229,13 @@ def _wilson(share: FloatArray, count: FloatArray, z: FloatArray) -> tuple[FloatA
     return np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
 
 
-def resample(bases: int, count: int, seed: int) -> FloatArray:
-    """Bootstrap weights of whole bases, shape (count, bases): multinomial, so a base comes with all its repeats."""
-    generator = np.random.Generator(np.random.Philox(seed))
-    return generator.multinomial(bases, np.full(bases, 1 / bases), size=count).astype(np.float64)
-
-
 def readings_of(
     observations: pd.DataFrame, labels: Mapping[str, Sequence[str]], level_log_snr: Sequence[float]
 ) -> list[Readings]:
     """What each feature's probe read for each prompt, from a ledger's observations.
 
-    observations: columns prompt, base, level, repeat, feature, label (index; NaN where missing); level 0 is the base.
+    observations: columns prompt, base, level, repeat, feature, label (index; NaN where missing), probabilities (bytes
+    of float64); level 0 is the base.
     """
     axis = np.asarray(level_log_snr, np.float64)
     return [
@@ -165,49 +248,25 @@ def _readings(prompt: str, feature: str, labels: tuple[str, ...], rows: pd.DataF
     is_base = (rows["level"] == 0).to_numpy()
     bases, trials = rows[is_base], rows[~is_base]
     index = pd.Index(bases["base"].to_numpy())
-    base_labels = bases["label"].fillna(-1).to_numpy().astype(np.int64)
     levels = np.unique(trials["level"].to_numpy()).astype(np.int64)
-    shape = (len(index), len(levels))
-    survived, read, missing = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    base = index.get_indexer(pd.Index(trials["base"]))
-    level = np.searchsorted(levels, trials["level"].to_numpy())
-    label = trials["label"].fillna(-1).to_numpy().astype(np.int64)
+    base, level = index.get_indexer(pd.Index(trials["base"])), np.searchsorted(levels, trials["level"].to_numpy())
+    base_labels, label = _labels(bases), _labels(trials)
     known = (label >= 0) & (base_labels[base] >= 0)
-    np.add.at(read, (base[known], level[known]), 1)
-    np.add.at(missing, (base[~known], level[~known]), 1)
-    same = known & (label == base_labels[base])
-    np.add.at(survived, (base[same], level[same]), 1)
-    return Readings(prompt, feature, labels, base_labels, survived, read, missing.sum(axis=0), levels, axis[levels])
+    counts = np.zeros((len(index), len(levels), len(labels)), np.int64)
+    np.add.at(counts, (base[known], level[known], label[known]), 1)
+    agreement = np.zeros(counts.shape[:2])
+    shares = _probabilities(trials, len(labels)) * _probabilities(bases, len(labels))[base]
+    np.add.at(agreement, (base[known], level[known]), shares.sum(axis=1)[known])
+    missing = np.bincount(level[~known], minlength=len(levels))
+    return Readings(prompt, feature, labels, base_labels, counts, agreement, missing, levels, axis[levels])
 
 
-CURVE_COLUMNS = (
-    "prompt", "feature", "group", "level", "log_snr", "time", "survival", "low", "high", "floor", "bases", "trials",
-    "missing",
-)  # fmt: skip
+def _labels(rows: pd.DataFrame) -> NDArray[np.int64]:
+    return rows["label"].fillna(-1).to_numpy().astype(np.int64)
 
 
-def curve_table(readings: Iterable[Readings], time: Sequence[float]) -> pd.DataFrame:
-    """Every curve, one row a level, in the contract's columns; `time` is the model time of each grid level."""
-    frames = [_curve(each.of_group(name), np.asarray(time)) for each in readings for name in each.groups]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(CURVE_COLUMNS))
-
-
-def _curve(group: Group, time: FloatArray) -> pd.DataFrame:
-    readings = group.readings
-    low, high = group.interval()
-    values = {
-        "level": readings.levels,
-        "log_snr": readings.log_snr,
-        "time": time[readings.levels],
-        "survival": group.curve(group.ones)[0],
-        "low": low,
-        "high": high,
-        "floor": float(group.floor(group.ones)[0]) if group.size else np.nan,
-        "bases": group.size,
-        "trials": group.trials,
-        "missing": readings.missing if group.group == ALL else 0,
-    }
-    frame = pd.DataFrame(values)
-    for position, name in enumerate(("prompt", "feature", "group")):
-        frame.insert(position, name, (readings.prompt, readings.feature, group.group)[position])
-    return frame
+def _probabilities(rows: pd.DataFrame, labels: int) -> FloatArray:
+    """(rows, labels), zero where the probe abstained."""
+    nothing = np.zeros(labels).tobytes()
+    packed = b"".join(p if p is not None else nothing for p in rows["probabilities"])
+    return np.frombuffer(packed, "<f8").reshape(len(rows), labels)

@@ -1,29 +1,34 @@
 """Windows: where, on the noise axis, a feature is decided.
 
-With s = (S - floor) / (1 - floor), read from noise to clean, the onset is where s rises through `edge` (0.25), the
-decision where it passes 1/2, the end where it reaches 1 - edge. The curve is made monotone first (isotonic regression,
-Barlow et al. 1972); intervals come from resampling bases.
+With s = (S - floor) / (1 - floor), read from noise to clean, the onset is where s rises through `EDGE` (0.25), the
+decision where it passes 1/2, the end where it reaches 1 - EDGE. They are read off the two-component family where it
+fits, off a monotone curve where it does not; intervals come from resampling bases.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from diffwin import family
 from diffwin.levels import FloatArray, Grid
-from diffwin.survival import ALL, Group, resample
+from diffwin.monotone import crossings, falls, isotonic
+from diffwin.survival import ALL, Curve, Readings, t_quantile
 
 EDGE = 0.25
 CONFIDENCE = 0.95
-RESAMPLES = 1000
 FEWEST_BASES = 8
 FEWEST_IN_GROUP = 5
 FIXED_FLOOR = 0.9
 """Fresh generations that agree this often leave nothing to decide: the prompt fixes the feature."""
+MISFIT = 0.05
+"""The family gives way to the monotone curve where so bad a fit would be rarer than this."""
+VALUES = (EDGE, 0.5, 1 - EDGE)
+NAMES = ("onset", "decision", "end")
 
 
 class Status(StrEnum):
@@ -37,11 +42,19 @@ class Status(StrEnum):
     TOO_FEW = "too-few"
 
 
+class Method(StrEnum):
+    """How a window was read off its curve."""
+
+    FAMILY = "family"
+    MONOTONE = "monotone"
+
+
 @dataclass(frozen=True)
 class Point:
     """One crossing with its interval, on every axis a reader may use.
 
-    `low` and `high` bound `log_snr`; `step` counts the denoising steps done before it, `fraction` is step / N.
+    `low` and `high` bound `log_snr`, `joint_low` and `joint_high` all points of the prompt at once; `step` counts the
+    denoising steps done before it, `fraction` is step / N.
     """
 
     log_snr: float
@@ -50,11 +63,16 @@ class Point:
     time: float
     step: float
     fraction: float
+    joint_low: float | None = None
+    joint_high: float | None = None
 
 
 @dataclass(frozen=True)
 class Window:
-    """onset.log_snr < decision.log_snr < end.log_snr; a crossing outside the measured levels is None."""
+    """onset.log_snr < decision.log_snr < end.log_snr; a crossing outside the measured levels is None.
+
+    `method` says off which curve it was read, `corrected` whether that was corrected for the probe's errors.
+    """
 
     prompt: str
     feature: str
@@ -65,152 +83,153 @@ class Window:
     onset: Point | None = None
     decision: Point | None = None
     end: Point | None = None
+    method: Method | None = None
+    corrected: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def isotonic(curves: FloatArray, weights: FloatArray) -> FloatArray:
-    """Least-squares non-decreasing fit of each row of `curves` (resamples, levels); weights (levels,).
+@dataclass(frozen=True, eq=False)
+class Located:
+    """A window with the resamples behind it.
 
-    By the min-max formula, fit_k = max_{i <= k} min_{j >= k} mean(i..j), which takes every row at once.
+    draws: (1 + R, 3) onset, decision and end in the sample (row 0) and its resamples, NaN where a resample has no
+    say; None unless the window is found. `centre`, `log_width` of the family where it was used.
     """
-    levels = curves.shape[1]
-    zero = np.zeros((len(curves), 1))
-    sums = np.concatenate([zero, np.cumsum(curves * weights, axis=1)], axis=1)
-    mass = np.concatenate([[0.0], np.cumsum(weights)])
-    i, j = np.arange(levels), np.arange(levels)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        means = (sums[:, None, 1:] - sums[:, :-1, None]) / (mass[None, None, 1:] - mass[None, :-1, None])
-    means = np.where(j[None, None, :] >= i[None, :, None], means, np.inf)
-    least = np.minimum.accumulate(means[:, :, ::-1], axis=2)[:, :, ::-1]  # min over j >= k, for each i
-    least = np.where(j[None, None, :] >= i[None, :, None], least, -np.inf)
-    return np.asarray(least.max(axis=1))
+
+    window: Window
+    bases: int
+    draws: FloatArray | None = None
+    fits: family.Fits | None = None
+
+    @property
+    def spread(self) -> FloatArray:
+        """Standard error of onset, decision and end, (3,)."""
+        assert self.draws is not None
+        return np.asarray(np.nanstd(self.draws[1:], axis=0) * np.sqrt(self.bases / (self.bases - 1)))
 
 
-def crossings(axis: FloatArray, curves: FloatArray, value: float) -> FloatArray:
-    """Where each non-decreasing row of `curves` (resamples, levels) first reaches `value` on the ascending `axis`.
-
-    -inf where the row starts at or above it, +inf where it never gets there; linear between levels.
-    """
-    reached = curves >= value
-    first = np.where(reached.any(axis=1), reached.argmax(axis=1), curves.shape[1])
-    inside = (first > 0) & (first < curves.shape[1])
-    right = np.where(inside, first, 1 if curves.shape[1] > 1 else 0)
-    left = np.maximum(right - 1, 0)
-    rows = np.arange(len(curves))
-    low, high = curves[rows, left], curves[rows, right]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(high > low, (value - low) / (high - low), 0.0)
-    found = axis[left] + share * (axis[right] - axis[left])
-    return np.where(inside, found, np.where(first == 0, -np.inf, np.inf))
-
-
-def locate(group: Group, grid: Grid, *, seed: int = 0) -> Window:
+def locate(curve: Curve, readings: Readings, grid: Grid, *, corrected: bool = False) -> Located:
     """The window of one group, or the outcome that is not a window with its reason."""
-    readings = group.readings
-    name = (readings.prompt, readings.feature, group.group)
-    floor = float(group.floor(group.ones)[0]) if group.size else None
-    early = _without_fit(group, floor)
+    floor = float(curve.floor[0]) if curve.bases else None
+    name = Window(readings.prompt, readings.feature, curve.group, Status.FOUND, "", floor, corrected=corrected)
+    early = _without_fit(curve, readings)
     if early is not None:
-        return Window(*name, *early, floor=floor)
-    fits = _Fits.of(group, seed)
-    status, reason = fits.outcome()
-    if status is not Status.FOUND:
-        return Window(*name, status, reason, floor)
-    points = [fits.point(value, grid) for value in (EDGE, 0.5, 1 - EDGE)]
-    return Window(*name, status, _found_reason(fits, points), floor, *points)
+        return Located(replace(name, status=early[0], reason=early[1]), curve.bases)
+    shares = isotonic(curve.normalised[curve.usable], curve.trials)
+    status, reason = _outcome(curve, readings, shares[0])
+    name = replace(name, status=status, reason=reason)
+    return _found(name, curve, shares, grid) if status is Status.FOUND else Located(name, curve.bases)
 
 
-def _without_fit(group: Group, floor: float | None) -> tuple[Status, str] | None:
+def _without_fit(curve: Curve, readings: Readings) -> tuple[Status, str] | None:
     """Outcomes that need no curve."""
-    fewest = FEWEST_BASES if group.group == ALL else FEWEST_IN_GROUP
-    if group.size < fewest or floor is None:
-        return Status.TOO_FEW, f"{group.size} bases with a label, and {fewest} are needed"
+    fewest = FEWEST_BASES if curve.group == ALL else FEWEST_IN_GROUP
+    if curve.bases < fewest:
+        return Status.TOO_FEW, f"{curve.bases} bases with a label, and {fewest} are needed"
+    floor = curve.floor[0]
     if floor >= FIXED_FLOOR:
         return Status.NO_EFFECT, f"fresh generations already agree in {floor:.0%} of pairs: the prompt fixes it"
-    if np.any(group.trials == 0):
+    if not readings.levels.size or np.any(curve.trials == 0):
         return Status.TOO_FEW, "a level has no regeneration that could be read"
     return None
 
 
-@dataclass(frozen=True, eq=False)
-class _Fits:
-    """Normalised monotone curves on ascending log-SNR: row 0 of the sample, the others of its resamples."""
-
-    axis: FloatArray
-    fits: FloatArray
-    drop: str
-
-    @classmethod
-    def of(cls, group: Group, seed: int) -> _Fits:
-        weights = np.concatenate([group.ones, resample(group.ones.shape[1], RESAMPLES, seed)])
-        curves, floors = group.curve(weights), group.floor(weights)
-        # a resample may hold no base of this group, or one label only: it says nothing
-        usable = np.isfinite(curves).all(axis=1) & np.isfinite(floors) & (floors < 1)
-        shares = (curves[usable] - floors[usable, None]) / (1 - floors[usable, None])
-        ascending = slice(None, None, -1)
-        axis = group.readings.log_snr[ascending]
-        return cls(axis, isotonic(shares[:, ascending], group.trials[ascending].astype(float)), _falls(group))
-
-    def outcome(self) -> tuple[Status, str]:
-        noisiest, cleanest = self.fits[0, 0], self.fits[0, -1]
-        if self.drop:
-            return Status.NOT_MONOTONE, self.drop
-        if noisiest >= 0.5:
-            return Status.CENSORED, (
-                f"never erased: at the noisiest level (log-SNR {self.axis[0]:.2f}) it still survives "
-                f"{noisiest:.0%} above chance"
-            )
-        if cleanest < 0.5:
-            return Status.UNDECIDED, (
-                f"still open at the cleanest level measured (log-SNR {self.axis[-1]:.2f}): it survives "
-                f"{cleanest:.0%} above chance"
-            )
-        return Status.FOUND, ""
-
-    def point(self, value: float, grid: Grid) -> Point | None:
-        """The crossing with its percentile interval, which is cut at the measured levels."""
-        found = crossings(self.axis, self.fits, value)
-        if not np.isfinite(found[0]):
-            return None
-        tails = (1 - CONFIDENCE) / 2
-        low, high = np.quantile(np.clip(found, self.axis[0], self.axis[-1]), [tails, 1 - tails])
-        at = float(found[0])
-        step = grid.top - grid.level_at(at)
-        return Point(at, float(low), float(high), grid.time_at(at), step, step / grid.top)
+def _outcome(curve: Curve, readings: Readings, shares: FloatArray) -> tuple[Status, str]:
+    """What a monotone curve (levels,) says of whether there is a window within the levels measured."""
+    if drop := falls(readings, curve.group):
+        return Status.NOT_MONOTONE, drop
+    if shares[0] >= 0.5:
+        return Status.CENSORED, (
+            f"never erased: at the noisiest level (log-SNR {curve.log_snr[0]:.2f}) it still survives "
+            f"{shares[0]:.0%} above chance"
+        )
+    if shares[-1] < 0.5:
+        return Status.UNDECIDED, (
+            f"still open at the cleanest level measured (log-SNR {curve.log_snr[-1]:.2f}): it survives "
+            f"{shares[-1]:.0%} above chance"
+        )
+    return Status.FOUND, f"survival rises from {max(shares[0], 0):.0%} to {min(shares[-1], 1):.0%} above chance"
 
 
-def _falls(group: Group, significance: float = 0.01) -> str:
-    """A sentence if survival falls from a noisier level to a cleaner one by more than chance allows, else ''.
+def _found(name: Window, curve: Curve, shares: FloatArray, grid: Grid) -> Located:
+    """The window with its points, by the family if that fits and decides inside the levels measured."""
+    fits = family.fit(curve, fresh_counts(curve))
+    draws = fits.crossings(VALUES)
+    inside = curve.log_snr[0] <= draws[0, 1] <= curve.log_snr[-1]
+    if inside and fit_probability(curve, fits) >= MISFIT:
+        method, kept = Method.FAMILY, fits
+        half = t_quantile(CONFIDENCE, curve.bases) * curve.spread * draws[1:].std(axis=0)
+        low, high = draws[0] - half, draws[0] + half
+    else:
+        method, kept = Method.MONOTONE, None
+        draws = np.stack([crossings(curve.log_snr, shares, value) for value in VALUES], axis=1)
+        draws = np.clip(draws, curve.log_snr[0], curve.log_snr[-1])
+        low, high = _percentiles(draws[1:], curve)
+    low, high, narrow = _widened(curve.log_snr, draws[0], low, high)
+    points = [_point(at, low[k], high[k], curve.log_snr, grid) for k, at in enumerate(draws[0])]
+    reason = "; ".join([name.reason, *narrow, *_outside(points)])
+    onset, decision, end = points
+    window = replace(name, reason=reason, method=method, onset=onset, decision=decision, end=end)
+    everywhere = np.full((len(curve.usable), 3), np.nan)
+    everywhere[curve.usable] = draws
+    return Located(window, curve.bases, everywhere, kept)
 
-    Paired t-tests over bases of every pair of levels, Bonferroni-corrected, for falls above a tenth.
+
+def fresh_counts(curve: Curve) -> float:
+    """How many counts the fresh generations' floor is worth: floor (1 - floor) / its variance over the resamples."""
+    floor = float(np.clip(curve.floor[0], 0.01, 0.99))
+    variance = float(curve.floor[curve.usable][1:].var()) * curve.spread**2
+    return float(np.clip(floor * (1 - floor) / max(variance, 1e-12), 1.0, 1e4))
+
+
+def fit_probability(curve: Curve, fits: family.Fits) -> float:
+    """How often the family's own resamples miss by as much as the family misses the sample, in (0, 1].
+
+    The misfit is sum_l (S_l - fit_l)^2 / variance_l; a resample's is taken about the sample's, so that it varies by
+    chance alone. The variance is never below that of independent counts.
     """
-    readings, members = group.readings, group.members
-    with np.errstate(invalid="ignore"):
-        shares = readings.survived[members] / readings.read[members]
-    pairs = [(i, j) for i in range(len(readings.levels)) for j in range(i + 1, len(readings.levels))]
-    for clean, noisy in pairs:
-        fall = shares[:, noisy] - shares[:, clean]
-        fall = fall[np.isfinite(fall)]
-        error = fall.std(ddof=1) / np.sqrt(len(fall)) if len(fall) > 1 else np.inf
-        if (
-            fall.size
-            and fall.mean() > 0.1
-            and fall.mean() > error * stats.t.isf(significance / len(pairs), len(fall) - 1)
-        ):
-            return (
-                f"survival falls by {fall.mean():.0%} from log-SNR {readings.log_snr[noisy]:.2f} "
-                f"to the cleaner {readings.log_snr[clean]:.2f}"
-            )
-    return ""
+    survival = curve.survival[curve.usable]
+    least = np.clip(fits.survival[0] * (1 - fits.survival[0]), 0.01, None) / np.maximum(curve.trials, 1.0)
+    variance = np.maximum(survival[1:].var(axis=0) * curve.spread**2, least)
+    missed = survival - fits.survival
+    found = (missed[0] ** 2 / variance).sum()
+    by_chance = ((missed[1:] - missed[0]) ** 2 / variance).sum(axis=1) * curve.spread**2
+    return float((1 + np.count_nonzero(by_chance >= found)) / (1 + len(by_chance)))
 
 
-def _found_reason(fits: _Fits, points: list[Point | None]) -> str:
-    """What was seen, and which edges lie outside the measured levels."""
-    words = [f"survival rises from {fits.fits[0, 0]:.0%} to {fits.fits[0, -1]:.0%} above chance"]
+def _percentiles(draws: FloatArray, curve: Curve) -> tuple[FloatArray, FloatArray]:
+    """Percentile interval (2, 3), its tails moved out so that few bases cover too (Hesterberg 2015)."""
+    tail = float(stats.norm.sf(t_quantile(CONFIDENCE, curve.bases) * curve.spread))
+    low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
+    return low, high
+
+
+def _widened(
+    axis: FloatArray, found: FloatArray, low: FloatArray, high: FloatArray
+) -> tuple[FloatArray, FloatArray, list[str]]:
+    """Intervals of a window that lies between two neighbouring levels reach both: nothing was measured inside."""
+    gap = int(np.searchsorted(axis, found[1])) - 1
+    if not 0 <= gap < len(axis) - 1 or found[0] < axis[gap] or found[2] > axis[gap + 1]:
+        return low, high, []
+    words = "narrower than the levels measured: it lies between two of them"
+    return np.minimum(low, axis[gap]), np.maximum(high, axis[gap + 1]), [words]
+
+
+def _point(at: float, low: float, high: float, axis: FloatArray, grid: Grid) -> Point | None:
+    """A crossing on every axis, or None outside the levels measured."""
+    if not axis[0] < at < axis[-1]:
+        return None
+    step = grid.top - grid.level_at(at)
+    return Point(float(at), float(low), float(high), grid.time_at(at), step, step / grid.top)
+
+
+def _outside(points: list[Point | None]) -> list[str]:
+    """Which edges lie outside the measured levels."""
+    words = []
     if points[0] is None:
         words.append("the onset lies beyond the noisiest level measured")
     if points[2] is None:
         words.append("the end lies beyond the cleanest level measured")
-    return "; ".join(words)
+    return words

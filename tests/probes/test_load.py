@@ -24,7 +24,8 @@ def test_a_world_reads_its_own_truth(names: list[str], knowing: object) -> None:
     probes = load_probes(names, knowing)  # type: ignore[arg-type]
     assert [probe.name for probe in probes] == ["truth:colour", "truth:shape"]
     assert probes[0].labels == COLOURS
-    np.testing.assert_array_equal(probes[0].confusion, np.eye(2))
+    assert probes[0].confusion is not None
+    np.testing.assert_array_equal(probes[0].confusion.matrix, np.eye(2))
     np.testing.assert_array_equal(probes[0].read(np.array([[1.0], [-1.0]])), [[0, 1], [1, 0]])
 
 

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from diffwin.probes.confusion import Confusion
 from diffwin.process.base import Samples
 
 
@@ -19,8 +20,8 @@ class Probe(Protocol):
     feature: str
     labels: tuple[str, ...]
     sensitive: bool
-    confusion: NDArray[np.float64] | None
-    """Measured P(read | true), rows = true label, shape (labels, labels); None where nobody measured it."""
+    confusion: Confusion | None
+    """Its measured error; None where nobody measured it."""
     provenance: dict[str, str]
     """For the record: definition version, kind, model, source, hash of the definition."""
 

@@ -26,7 +26,9 @@ class Confusion:
     source: str
 
     @classmethod
-    def of(cls, matrix: Sequence[Sequence[float]], counts: Sequence[int] | None, source: str) -> Self:
+    def of(
+        cls, matrix: Sequence[Sequence[float]] | NDArray[np.float64], counts: Sequence[int] | None, source: str
+    ) -> Self:
         """Rows are scaled to sum to one, which makes good the rounding of printed numbers."""
         rows = np.asarray(matrix, np.float64)
         return cls(rows / rows.sum(axis=1, keepdims=True), None if counts is None else tuple(counts), source)

@@ -25,7 +25,7 @@ class DefinedProbe(ABC):
         self.sensitive = definition.sensitive
         self.abstain_below = definition.abstain_below
         measured = definition.measured_confusion()
-        self.confusion = None if measured is None else measured.matrix
+        self.confusion = measured
         self.provenance = {
             "kind": definition.kind,
             "version": str(definition.version),

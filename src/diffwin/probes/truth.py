@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffwin.errors import BadInput
+from diffwin.probes.confusion import Confusion
 from diffwin.process.base import Process, Samples
 
 
@@ -24,7 +25,7 @@ class TruthProbe:
             )
         self.process, self.feature, self.labels = process, feature, known[feature]
         self.name = name or f"truth:{feature}"
-        self.confusion: NDArray[np.float64] | None = np.eye(len(self.labels))
+        self.confusion: Confusion | None = Confusion.of(np.eye(len(self.labels)), None, "exact labels")
         self.provenance = {
             "kind": "truth",
             "model": process.name,

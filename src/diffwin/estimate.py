@@ -1,0 +1,135 @@
+"""From the readings of one feature to its curves and windows, corrected for the probe where that can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from diffwin.correction import Correction, corrected_curve, corrected_tables, errors_repeat
+from diffwin.levels import FloatArray, Grid
+from diffwin.survival import ALL, RESAMPLES, Curve, Readings, Tables, interval, t_quantile, with_resamples
+from diffwin.window import CONFIDENCE, Located, locate
+
+UNMEASURED = "its probe's error has not been measured"
+BLIND = "its probe confuses labels too much to be corrected"
+REPEATED = "its probe repeats its errors on the same picture, which the correction takes for independent"
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """One prompt and feature. `raw` and `corrected` hold the curve of each group; `uncorrected` says why not."""
+
+    readings: Readings
+    raw: dict[str, Curve]
+    corrected: dict[str, Curve]
+    uncorrected: str
+    located: dict[str, Located]
+
+
+def estimate(
+    readings: Readings,
+    grid: Grid,
+    correction: Correction | None = None,
+    *,
+    seed: int = 0,
+    groups: Sequence[str] | None = None,
+) -> Estimate:
+    """Curves and windows of one feature, for every group that has bases or for the `groups` named.
+
+    Windows are read off the corrected curves where the probe's confusion matrix is known and can be undone; the same
+    `seed` gives the same resamples of bases to every feature of a prompt.
+    """
+    weights = with_resamples(readings, seed)
+    tables = Tables.of(readings, weights)
+    raw = {group: Curve.of(tables, readings, group) for group in groups or readings.groups}
+    corrected, why = _corrected(readings, raw, weights, correction, seed)
+    used = raw if why else corrected
+    located = {group: locate(used[group], readings, grid, corrected=not why) for group in raw}
+    return Estimate(readings, raw, corrected, why, located)
+
+
+def estimates(
+    readings: Iterable[Readings], grid: Grid, corrections: Mapping[str, Correction], *, seed: int = 0
+) -> list[Estimate]:
+    """The same for every prompt and feature of a run; `corrections` are known by feature."""
+    return [estimate(each, grid, corrections.get(each.feature), seed=seed) for each in readings]
+
+
+def _corrected(
+    readings: Readings, raw: dict[str, Curve], weights: FloatArray, correction: Correction | None, seed: int
+) -> tuple[dict[str, Curve], str]:
+    """Corrected curves of every group, and why they are not to be used, or ''."""
+    if correction is None:
+        return {}, UNMEASURED
+    if correction.exact or not len(readings.members(ALL)):
+        return raw, ""
+    if not correction.possible:
+        return {}, BLIND
+    tables = corrected_tables(readings, weights, correction.inverses(RESAMPLES, seed))
+    curves = {group: corrected_curve(readings, curve, tables, correction) for group, curve in raw.items()}
+    return curves, REPEATED if errors_repeat(next(iter(curves.values()))) else ""
+
+
+CURVE_COLUMNS = (
+    "prompt", "feature", "group", "level", "log_snr", "time", "survival", "low", "high", "floor", "bases", "trials",
+    "missing", "weighted", "floor_low", "floor_high", "corrected", "corrected_low", "corrected_high",
+)  # fmt: skip
+
+
+def curve_table(estimates: Sequence[Estimate], time: Sequence[float]) -> pd.DataFrame:
+    """Every curve, one row a level; `time` is the model time of each grid level.
+
+    `weighted` is the probability-weighted survival; `corrected` is NaN where the probe's error is unknown.
+    """
+    frames = [_curve(each, group, np.asarray(time)) for each in estimates for group in each.raw]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(CURVE_COLUMNS))
+
+
+def _curve(estimate: Estimate, group: str, time: FloatArray) -> pd.DataFrame:
+    readings, raw = estimate.readings, estimate.raw[group]
+    members = readings.members(group)
+    low, high = interval(readings, group)
+    with np.errstate(invalid="ignore"):
+        weighted = readings.agreement[members].sum(axis=0) / readings.read[members].sum(axis=0)
+    floor_low, floor_high = _bounds(raw.floor[:, None], raw)
+    corrected = _corrected_columns(estimate.corrected.get(group), len(readings.levels))
+    values = {
+        "prompt": readings.prompt,
+        "feature": readings.feature,
+        "group": group,
+        "level": readings.levels,
+        "log_snr": readings.log_snr,
+        "time": time[readings.levels],
+        "survival": raw.survival[0, ::-1],
+        "low": low,
+        "high": high,
+        "floor": raw.floor[0] if raw.bases else np.nan,
+        "bases": raw.bases,
+        "trials": readings.read[members].sum(axis=0),
+        "missing": readings.missing if group == ALL else 0,
+        "weighted": weighted,
+        "floor_low": floor_low[0],
+        "floor_high": floor_high[0],
+        **corrected,
+    }
+    return pd.DataFrame(values, columns=list(CURVE_COLUMNS))
+
+
+def _corrected_columns(curve: Curve | None, levels: int) -> dict[str, FloatArray]:
+    names = ("corrected", "corrected_low", "corrected_high")
+    if curve is None:
+        return {name: np.full(levels, np.nan) for name in names}
+    columns = (curve.survival[0], *_bounds(curve.survival, curve))
+    return {name: values[::-1] for name, values in zip(names, columns, strict=True)}
+
+
+def _bounds(draws: FloatArray, curve: Curve) -> tuple[FloatArray, FloatArray]:
+    """Interval of shares (1 + R, n) from their resamples, within [0, 1]; NaN without data."""
+    if not curve.bases or len(draws) < 3:
+        return (np.full(draws.shape[1], np.nan),) * 2
+    with np.errstate(invalid="ignore"):
+        half = t_quantile(CONFIDENCE, curve.bases) * curve.spread * draws[curve.usable][1:].std(axis=0)
+    return np.clip(draws[0] - half, 0, 1), np.clip(draws[0] + half, 0, 1)

@@ -1,0 +1,207 @@
+"""The two-component family of survival curves, with a location and a scale in log-SNR.
+
+Two Gaussian components at separation D leave, for a group of prior w, survival S(D, w) = E sigmoid(D^2/2 + D z +
+logit w) (Biroli et al. 2024 for w = 1/2). Normalised by its floor w it is the same for both groups and for all bases
+together, g(D, w) = (S(D, w) - w) / (1 - w). A noise level acts by D = 2 exp((x - centre) / (2 width)) with x the
+log-SNR; width 1 is the exact law far above the noise of a component, D = 2 at x = centre. The fit is
+
+    S(x) = floor + (1 - floor) g(D(x), w),
+
+by quasi-likelihood of counts, with what fresh generations say of the floor as one more count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from scipy.special import expit, logit
+
+from diffwin.levels import FloatArray
+from diffwin.survival import ALL, Curve
+
+_LOG_D = np.linspace(-4.5, 3.0, 301)
+_LOGIT_W = np.linspace(-7.0, 0.0, 57)
+_SAFE = 1e-4
+_ENOUGH = 1e-4
+"""A climb ends when twice running no row gains more than this in log-likelihood."""
+_LOG_2 = float(np.log(2.0))
+
+
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """Fitted curves, one a row: `centre`, `log_width`, `floor` (rows,); `survival` (rows, levels) at the levels."""
+
+    centre: FloatArray
+    log_width: FloatArray
+    floor: FloatArray
+    survival: FloatArray
+    group: str
+
+    def crossings(self, values: Sequence[float]) -> FloatArray:
+        """Log-SNR at which each row's normalised survival passes each value, (rows, values)."""
+        log_d = _log_d_at(tuple(values), _logit_w(self.floor, self.group))
+        return np.asarray(self.centre[:, None] + 2 * np.exp(self.log_width)[:, None] * (log_d - _LOG_2))
+
+    def normalised(self, log_snr: FloatArray, row: int = 0) -> FloatArray:
+        """Normalised survival of one row at any log-SNR (n,)."""
+        log_d = (log_snr - self.centre[row]) / (2 * np.exp(self.log_width[row])) + _LOG_2
+        return _shape(log_d, np.broadcast_to(_logit_w(self.floor[row : row + 1], self.group), log_d.shape))[0]
+
+
+@lru_cache(maxsize=1)
+def _table() -> tuple[FloatArray, FloatArray]:
+    """g on the grid of (ln D, logit w), and its slope along ln D."""
+    z = np.linspace(-9, 9, 721)
+    weight = np.exp(-(z**2) / 2)
+    weight /= weight.sum()
+    d = np.exp(_LOG_D)[:, None, None]
+    lost = expit(-(d**2 / 2 + d * z + _LOGIT_W[None, :, None])) @ weight
+    g = 1 - lost / (1 - expit(_LOGIT_W))
+    return g, np.gradient(g, _LOG_D, axis=0)
+
+
+def _shape(log_d: FloatArray, logit_w: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """g and dg / d ln D by bilinear interpolation; the arguments have one shape."""
+    u = np.clip((log_d - _LOG_D[0]) / (_LOG_D[1] - _LOG_D[0]), 0, len(_LOG_D) - 1.001)
+    v = np.clip((-np.abs(logit_w) - _LOGIT_W[0]) / (_LOGIT_W[1] - _LOGIT_W[0]), 0, len(_LOGIT_W) - 1.001)
+    i, j = u.astype(np.int64), v.astype(np.int64)
+    a, b = u - i, v - j
+    at = i * len(_LOGIT_W) + j
+    rows = ((at, 1 - a), (at + len(_LOGIT_W), a))
+    corners = [(where + k, share * part) for where, share in rows for k, part in ((0, 1 - b), (1, b))]
+    values, slopes = (sum(table.ravel()[where] * share for where, share in corners) for table in _table())
+    return np.asarray(values), np.asarray(slopes)
+
+
+def _log_d_at(values: tuple[float, ...], logit_w: FloatArray) -> FloatArray:
+    """ln D where g passes each value, (len(logit_w), len(values))."""
+    g = _table()[0]
+    rows = np.clip(-np.abs(logit_w), _LOGIT_W[0], _LOGIT_W[-1])
+    columns = [[np.interp(value, g[:, k], _LOG_D) for k in range(len(_LOGIT_W))] for value in values]
+    return np.stack([np.interp(rows, _LOGIT_W, column) for column in columns], axis=-1)
+
+
+def _logit_w(floor: FloatArray, group: str) -> FloatArray:
+    """The prior that shapes a curve, from its floor.
+
+    A label's floor is its prior. For all bases floor = w^2 + (1 - w)^2 with two labels; with many, each label faces
+    the rest and an effective prior 1 / floor takes over, which meets the former at w = floor = 1/2.
+    """
+    if group != ALL:
+        return np.asarray(logit(np.clip(floor, _SAFE, 1 - _SAFE)))
+    two = 0.5 * (1 - np.sqrt(np.maximum(2 * floor - 1, 0.0)))
+    return np.asarray(logit(np.clip(np.where(floor >= 0.5, two, floor), _SAFE, 0.5)))
+
+
+def fit(curve: Curve, fresh: float) -> Fits:
+    """Fit every usable row of a curve.
+
+    `fresh` is how many counts the fresh generations' floor is worth: floor (1 - floor) / its variance.
+    """
+    problem = _Problem.of(curve, fresh)
+    first = problem.row(0)
+    start = first.climb(first.search(), steps=40)
+    theta = problem.climb(np.repeat(start, problem.rows, axis=0), steps=14)
+    theta[0] = start[0]
+    a, b = problem.scale
+    return Fits(theta[:, 0], theta[:, 1], expit(theta[:, 2]), (problem.share(theta) - a) / b, curve.group)
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """Shares of counts (rows, levels) to be met by theta = (centre, ln width, logit floor), (rows, 3)."""
+
+    log_snr: FloatArray
+    counted: FloatArray
+    trials: FloatArray
+    floor: FloatArray
+    fresh: float
+    group: str
+    scale: tuple[float, float]
+
+    @classmethod
+    def of(cls, curve: Curve, fresh: float) -> _Problem:
+        a, b = curve.scale
+        rows = curve.usable
+        counted = np.clip(a + b * curve.survival[rows], 0.0, 1.0)
+        floor = np.clip(curve.floor[rows], _SAFE, 1 - _SAFE)
+        return cls(curve.log_snr, counted, curve.trials, floor, fresh, curve.group, curve.scale)
+
+    @property
+    def rows(self) -> int:
+        return len(self.counted)
+
+    def row(self, at: int) -> _Problem:
+        return replace(self, counted=self.counted[at : at + 1], floor=self.floor[at : at + 1])
+
+    def search(self) -> FloatArray:
+        """The best of a row of centres and widths, as a start for the climb, (1, 3)."""
+        centres, widths = np.meshgrid(
+            np.linspace(self.log_snr[0], self.log_snr[-1], 61), np.log([0.35, 0.7, 1.0, 1.6, 2.5])
+        )
+        floor = np.full(centres.size, logit(self.floor[0]))
+        tried = np.stack([centres.ravel(), widths.ravel(), floor], axis=1)
+        count = len(tried)
+        wide = replace(self, counted=np.repeat(self.counted, count, axis=0), floor=np.repeat(self.floor, count))
+        return tried[[int(wide.misfit(tried).argmin())]]
+
+    def share(self, theta: FloatArray) -> FloatArray:
+        """The model's share of counts, (rows, levels)."""
+        return self._share(theta)[0]
+
+    def _share(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Shares, their slope in ln D, and ln D."""
+        log_d = (self.log_snr - theta[:, :1]) / (2 * np.exp(theta[:, 1:2])) + _LOG_2
+        floor = expit(theta[:, 2:])
+        g, slope = _shape(log_d, np.broadcast_to(_logit_w(floor, self.group), log_d.shape))
+        a, b = self.scale
+        return a + b * (floor + (1 - floor) * g), b * (1 - floor) * slope, log_d
+
+    def misfit(self, theta: FloatArray) -> FloatArray:
+        """Minus the quasi-log-likelihood, (rows,); ln width has a standard normal prior, so that it stays finite."""
+        share, floor = np.clip(self.share(theta), _SAFE, 1 - _SAFE), expit(theta[:, 2])
+        counts = self.trials * (self.counted * np.log(share) + (1 - self.counted) * np.log1p(-share))
+        fresh = self.fresh * (self.floor * np.log(floor) + (1 - self.floor) * np.log1p(-floor))
+        return np.asarray(theta[:, 1] ** 2 / 2 - counts.sum(axis=1) - fresh)
+
+    def climb(self, theta: FloatArray, steps: int) -> FloatArray:
+        """Fisher scoring, damped where a step does not help (Levenberg 1944, Marquardt 1963)."""
+        damping, best, idle = np.full(self.rows, 1e-3), self.misfit(theta), 0
+        for _ in range(steps):
+            gradient, information = self._slopes(theta)
+            scaled = np.maximum(np.diagonal(information, axis1=1, axis2=2), 1e-3) * damping[:, None]
+            move = np.linalg.solve(information + np.eye(3) * scaled[:, None, :], gradient[..., None])[..., 0]
+            tried = theta + np.clip(move, [-2.0, -0.7, -1.5], [2.0, 0.7, 1.5])
+            low, high = self.log_snr[0] - 4, self.log_snr[-1] + 4
+            tried = np.clip(tried, [low, -2.5, -6.0], [high, 2.5, 6.0])
+            found = self.misfit(tried)
+            better = found <= best
+            gained = np.where(better, best - found, 0.0)
+            theta, best = np.where(better[:, None], tried, theta), np.where(better, found, best)
+            damping = np.clip(np.where(better, damping / 8, damping * 8), 1e-9, 1e6)
+            idle = idle + 1 if gained.max() < _ENOUGH else 0
+            if idle == 2:
+                break
+        return theta
+
+    def _slopes(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Score (rows, 3) and expected information (rows, 3, 3)."""
+        step, floor = 1e-4, expit(theta[:, 2])
+        share, slope, log_d = self._share(theta)
+        along_floor = (self.share(theta + np.array([0, 0, step])) - share) / step
+        along = np.stack(
+            [-slope / (2 * np.exp(theta[:, 1:2])), -slope * (log_d - _LOG_2), along_floor], axis=2
+        )  # (rows, levels, 3)
+        share = np.clip(share, _SAFE, 1 - _SAFE)
+        weight = self.trials / (share * (1 - share))
+        across = along.swapaxes(1, 2)
+        gradient = (across @ (weight * (self.counted - share))[..., None])[..., 0]
+        information = across @ (along * weight[..., None])
+        gradient[:, 2] += self.fresh * (self.floor - floor)
+        information[:, 2, 2] += self.fresh * floor * (1 - floor)
+        gradient[:, 1] -= theta[:, 1]
+        information[:, 1, 1] += 1
+        return gradient, information
