@@ -35,9 +35,7 @@ def measure(out: Path, *, quick: bool) -> pd.DataFrame:
     log_snr = run.readings[0].log_snr
     truth = [world.exact_survivals(value, draws=draws) for value in log_snr]
     rows = [
-        compare(each, name, [level[each.feature] for level in truth])
-        for each in run.readings
-        for name in each.groups
+        compare(each, name, [level[each.feature] for level in truth]) for each in run.readings for name in each.groups
     ]
     return pd.concat(rows, ignore_index=True)
 

@@ -52,17 +52,20 @@ def falls(readings: Readings, group: str, significance: float = 0.01) -> str:
     Paired t-tests over bases of every pair of levels, Bonferroni-corrected, for falls above a tenth.
     """
     members = readings.members(group)
+    clean, noisy = np.triu_indices(len(readings.levels), k=1)
+    if not len(clean) or len(members) < 2:
+        return ""
     with np.errstate(invalid="ignore"):
         shares = readings.survived[members] / readings.read[members]
-    pairs = [(i, j) for i in range(len(readings.levels)) for j in range(i + 1, len(readings.levels))]
-    for clean, noisy in pairs:
-        fall = shares[:, noisy] - shares[:, clean]
-        fall = fall[np.isfinite(fall)]
-        error = fall.std(ddof=1) / np.sqrt(len(fall)) if len(fall) > 1 else np.inf
-        bound = max(0.1, error * stats.t.isf(significance / len(pairs), max(len(fall) - 1, 1)))
-        if fall.size and fall.mean() > bound:
-            return (
-                f"survival falls by {fall.mean():.0%} from log-SNR {readings.log_snr[noisy]:.2f} "
-                f"to the cleaner {readings.log_snr[clean]:.2f}"
-            )
-    return ""
+    fall = np.ma.masked_invalid(shares[:, noisy] - shares[:, clean])
+    count = np.maximum(fall.count(axis=0), 2)
+    mean = fall.mean(axis=0).filled(0.0)
+    error = np.sqrt(((fall - mean) ** 2).sum(axis=0).filled(np.inf) / (count - 1) / count)
+    bound = np.maximum(0.1, error * stats.t.isf(significance / len(clean), count - 1))
+    if not np.any(mean > bound):
+        return ""
+    worst = int(np.argmax(mean - bound))
+    return (
+        f"survival falls by {mean[worst]:.0%} from log-SNR {readings.log_snr[noisy[worst]]:.2f} "
+        f"to the cleaner {readings.log_snr[clean[worst]]:.2f}"
+    )

@@ -21,7 +21,7 @@ from diffwin.levels import FloatArray
 ALL = "all"
 """The group of every base, whatever its label."""
 
-RESAMPLES = 1000
+RESAMPLES = 500
 
 
 @dataclass(frozen=True, eq=False)
