@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.special import expit, logit
+from scipy.special import expit
 from scipy.stats import norm
 
 from diffwin.errors import BadInput
 from diffwin.levels import log_snr_at, vp_grid
 from diffwin.process.diffusion import Identity
 from diffwin.process.mixture import MixtureProcess
-from diffwin.process.solvers import is_stochastic
+from diffwin.process.solvers import Walk, build
 from diffwin.process.world import load_world
+from diffwin.theory import pair
 from diffwin.trials import Base, Mode, Trial
 from diffwin.worlds.base import Feature
 from diffwin.worlds.mixture import GaussianMixture
@@ -31,17 +32,12 @@ def two(separation: float, share: float = 0.5, std: float = 1.0, dimension: int 
     return GaussianMixture([share, 1 - share], means, std=std)
 
 
-def logistic_normal(d: float, share: float = 0.5) -> float:
-    """S(D, w) = E_{z ~ N(0, 1)} sigmoid(D^2 / 2 + D z + logit w), by quadrature."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(180)
-    return float(weights @ expit(d**2 / 2 + d * nodes + logit(share)) / np.sqrt(2 * np.pi))
-
-
 def make(
     mixture: GaussianMixture, features: dict[str, Feature], solver: str, *, steps: int = 60, low: float = -14.0
 ) -> MixtureProcess:
-    identity = Identity("world", solver, is_stochastic(solver))
-    return MixtureProcess(identity, vp_grid(low, 6.0, steps), mixture, features, seed=5)
+    grid = vp_grid(low, 6.0, steps)
+    walk = Walk(solver, grid, build(grid, solver, "sample"))
+    return MixtureProcess(Identity("world"), walk, mixture, features, seed=5)
 
 
 def agreement(process: MixtureProcess, feature: str, log_snr: float, mode: Mode, bases: int) -> tuple[float, float]:
@@ -71,7 +67,7 @@ def test_a_stochastic_walk_has_the_exact_survival_in_both_modes(mode: Mode, solv
     process = make(two(2 * mu, share), {"side": TWO}, solver, low=-11.0)
     log_snr = float(process.grid.log_snr[round(process.grid.level_at(log_snr_at(np.log(mu))))])
     d = 2 * mu * np.sqrt(expit(log_snr))
-    expected = share * logistic_normal(d, share) + (1 - share) * logistic_normal(d, 1 - share)
+    expected = share * pair.survival(d, share) + (1 - share) * pair.survival(d, 1 - share)
     value, error = agreement(process, "side", log_snr, mode, bases=800)
     assert abs(value - expected) < 4 * error + BIAS
 

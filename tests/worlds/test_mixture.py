@@ -7,10 +7,10 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy.special import expit, logit
 from scipy.stats import multivariate_normal
 
 from diffwin.levels import log_snr_at
+from diffwin.theory import pair
 from diffwin.worlds.base import Feature
 from diffwin.worlds.exact import exact_survival
 from diffwin.worlds.mixture import GaussianMixture
@@ -25,12 +25,6 @@ def two(separation: float, share: float = 0.5, std: float = 1.0, dimension: int 
     means = np.zeros((2, dimension))
     means[:, 0] = separation / 2, -separation / 2
     return GaussianMixture([share, 1 - share], means, std=std)
-
-
-def logistic_normal(d: float, share: float = 0.5) -> float:
-    """S(D, w) = E_{z ~ N(0, 1)} sigmoid(D^2 / 2 + D z + logit w), by quadrature."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(180)
-    return float(weights @ expit(d**2 / 2 + d * nodes + logit(share)) / np.sqrt(2 * np.pi))
 
 
 @pytest.mark.parametrize("kind", ["isotropic", "unequal", "full"])
@@ -119,12 +113,12 @@ def test_samples_have_the_moments_of_the_mixture(options: dict[str, object]) -> 
     ],
 )
 def test_exact_survival_of_two_components(share: float, d: float, expected: float) -> None:
-    assert logistic_normal(d, share) == pytest.approx(expected, abs=1e-6)
+    assert pair.survival(d, share) == pytest.approx(expected, abs=1e-6)
     # unit variance keeps Gamma = 1, so D_t = separation * alpha; at log-SNR 0 alpha^2 = 1/2
     found = exact_survival(two(d * np.sqrt(2), share), TWO, 0.0, draws=20_000)
     value, error = found.groups["left"]
     assert abs(value - expected) < 4 * error
-    overall = share * expected + (1 - share) * logistic_normal(d, 1 - share)
+    overall = share * expected + (1 - share) * pair.survival(d, 1 - share)
     assert abs(found.value - overall) < 4 * found.standard_error
 
 
@@ -143,7 +137,7 @@ def test_the_decision_point_of_a_common_covariance() -> None:
     shrink = np.exp(-2 * t)
     d = np.sqrt(shrink * apart @ np.linalg.solve(shrink * covariance + (1 - shrink) * np.eye(2), apart))
     found = exact_survival(mixture, TWO, float(log_snr_at(t)), draws=20_000)
-    assert abs(found.value - logistic_normal(d)) < 4 * found.standard_error
+    assert abs(found.value - pair.survival(d)) < 4 * found.standard_error
 
 
 @pytest.mark.parametrize("mu", [3.0, 30.0])

@@ -20,7 +20,8 @@ class GaussianMixture:
     """sum_k w_k N(mu_k, C_k), with C_k = std_k^2 I or any positive definite matrix.
 
     `weights` (K,), normalised here; `means` (K, d); `std` a number or (K,); `covariance` (d, d) or (K, d, d), which
-    replaces `std`. Points x are (n, d); `alpha` and `sigma` are numbers or (n,), and (1, 0) is the clean density.
+    replaces `std`. `variance` is std^2 (K,) with `axes` None, or that along the principal `axes` (K, d, d) of each
+    component, (K, d). Points x are (n, d); `alpha` and `sigma` are numbers or (n,), and (1, 0) is the clean density.
     """
 
     def __init__(
@@ -30,25 +31,25 @@ class GaussianMixture:
         total = np.asarray(weights, np.float64)
         self.weights: FloatArray = total / total.sum()
         count, self.dimension = self.means.shape
-        self._variance: FloatArray
-        self._axes: FloatArray | None = None
+        self.variance: FloatArray
+        self.axes: FloatArray | None = None
         if covariance is None:
-            self._variance = np.broadcast_to(np.asarray(std, np.float64) ** 2, (count,))
+            self.variance = np.broadcast_to(np.asarray(std, np.float64) ** 2, (count,))
         else:
             full = np.broadcast_to(np.asarray(covariance, np.float64), (count, self.dimension, self.dimension))
-            self._variance, self._axes = np.linalg.eigh(full)
+            self.variance, self.axes = np.linalg.eigh(full)
         with np.errstate(divide="ignore"):
             self._log_weights: FloatArray = np.log(self.weights)
 
     @property
     def smallest_std(self) -> float:
         """Along any axis of any component."""
-        return float(np.sqrt(self._variance.min()))
+        return float(np.sqrt(self.variance.min()))
 
     @property
     def largest_std(self) -> float:
         """Along any axis of any component."""
-        return float(np.sqrt(self._variance.max()))
+        return float(np.sqrt(self.variance.max()))
 
     def log_density(self, x: FloatArray, alpha: ArrayLike = 1.0, sigma: ArrayLike = 0.0) -> FloatArray:
         """ln p_t(x), shape (n,)."""
@@ -68,22 +69,22 @@ class GaussianMixture:
         """E[x_0 | x_t] = sum_k P(k | x_t) (mu_k + alpha C_k (alpha^2 C_k + sigma^2 I)^-1 (x_t - alpha mu_k))."""
         alpha, sigma = _per_point(x, alpha, sigma)
         share = np.asarray(softmax(self._log_joint(x, alpha, sigma), axis=1))
-        if self._axes is None:
-            gain = alpha[:, None] * self._variance / self._noisy_variance(alpha, sigma)
+        if self.axes is None:
+            gain = alpha[:, None] * self.variance / self._noisy_variance(alpha, sigma)
             kept: FloatArray = (share * gain).sum(axis=1, keepdims=True)
             return x * kept + (share * (1 - alpha[:, None] * gain)) @ self.means
         mean = share @ self.means
-        for k, axes in enumerate(self._axes):
+        for k, axes in enumerate(self.axes):
             along, variance = self._along(x, k, alpha, sigma)
-            mean += share[:, [k]] * ((alpha[:, None] * self._variance[k] / variance * along) @ axes.T)
+            mean += share[:, [k]] * ((alpha[:, None] * self.variance[k] / variance * along) @ axes.T)
         return mean
 
     def place(self, atoms: NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
         """A draw of each of these components, shape (n, d)."""
         z = rng.standard_normal((len(atoms), self.dimension))
-        if self._axes is None:
-            return self.means[atoms] + np.sqrt(self._variance[atoms])[:, None] * z
-        spread = np.sqrt(self._variance)[:, None, :] * self._axes
+        if self.axes is None:
+            return self.means[atoms] + np.sqrt(self.variance[atoms])[:, None] * z
+        spread = np.sqrt(self.variance)[:, None, :] * self.axes
         return np.asarray(self.means[atoms] + np.einsum("nij,nj->ni", spread[atoms], z))
 
     def sample(self, count: int, rng: np.random.Generator) -> FloatArray:
@@ -94,7 +95,7 @@ class GaussianMixture:
         """What is seen of a draw of each of these components in noise, shape (n, K), at any alpha and sigma."""
         x0 = self.place(atoms, rng)
         z = rng.standard_normal(x0.shape)
-        if self._axes is not None:
+        if self.axes is not None:
             return lambda alpha, sigma: self.responsibilities(alpha * x0 + sigma * z, alpha, sigma)
         ones = np.ones(len(x0))
         apart, across = self._square_distance(x0, ones), (z * x0).sum(axis=1, keepdims=True) - z @ self.means.T
@@ -114,7 +115,7 @@ class GaussianMixture:
 
     def _log_joint(self, x: FloatArray, alpha: FloatArray, sigma: FloatArray) -> FloatArray:
         """ln w_k N(x; alpha mu_k, alpha^2 C_k + sigma^2 I), shape (n, K); alpha and sigma (n,)."""
-        if self._axes is None:
+        if self.axes is None:
             variance = self._noisy_variance(alpha, sigma)
             scaled = self._square_distance(x, alpha) / variance
             return np.asarray(self._log_weights - 0.5 * (scaled + self.dimension * (np.log(variance) + _LOG_TAU)))
@@ -126,7 +127,7 @@ class GaussianMixture:
 
     def _noisy_variance(self, alpha: FloatArray, sigma: FloatArray) -> FloatArray:
         """alpha^2 std_k^2 + sigma^2, shape (n, K)."""
-        return alpha[:, None] ** 2 * self._variance + sigma[:, None] ** 2
+        return alpha[:, None] ** 2 * self.variance + sigma[:, None] ** 2
 
     def _square_distance(self, x: FloatArray, alpha: FloatArray) -> FloatArray:
         """|x - alpha mu_k|^2, shape (n, K), as one product of matrices."""
@@ -136,9 +137,9 @@ class GaussianMixture:
 
     def _along(self, x: FloatArray, k: int, alpha: FloatArray, sigma: FloatArray) -> tuple[FloatArray, FloatArray]:
         """x - alpha mu_k along the principal axes of C_k, and its variance there, each (n, d)."""
-        assert self._axes is not None
-        along = (x - alpha[:, None] * self.means[k]) @ self._axes[k]
-        return along, alpha[:, None] ** 2 * self._variance[k] + sigma[:, None] ** 2
+        assert self.axes is not None
+        along = (x - alpha[:, None] * self.means[k]) @ self.axes[k]
+        return along, alpha[:, None] ** 2 * self.variance[k] + sigma[:, None] ** 2
 
 
 def _per_point(x: FloatArray, alpha: ArrayLike, sigma: ArrayLike) -> tuple[FloatArray, FloatArray]:
