@@ -21,6 +21,7 @@ from scipy.special import expit, logit
 
 from diffwin.levels import FloatArray
 from diffwin.survival import ALL, Curve
+from diffwin.theory.pair import normalised_survival
 
 _LOG_D = np.linspace(-4.5, 3.0, 301)
 _LOGIT_W = np.linspace(-7.0, 0.0, 57)
@@ -45,6 +46,10 @@ class Fits:
         log_d = _log_d_at(tuple(values), _logit_w(self.floor, self.group))
         return np.asarray(self.centre[:, None] + 2 * np.exp(self.log_width)[:, None] * (log_d - _LOG_2))
 
+    def prior(self, row: int = 0) -> float:
+        """The prior that shapes a row's curve."""
+        return float(expit(_logit_w(self.floor[row : row + 1], self.group))[0])
+
     def normalised(self, log_snr: FloatArray, row: int = 0) -> FloatArray:
         """Normalised survival of one row at any log-SNR (n,)."""
         log_d = (log_snr - self.centre[row]) / (2 * np.exp(self.log_width[row])) + _LOG_2
@@ -54,12 +59,7 @@ class Fits:
 @lru_cache(maxsize=1)
 def _table() -> tuple[FloatArray, FloatArray]:
     """g on the grid of (ln D, logit w), and its slope along ln D."""
-    z = np.linspace(-9, 9, 721)
-    weight = np.exp(-(z**2) / 2)
-    weight /= weight.sum()
-    d = np.exp(_LOG_D)[:, None, None]
-    lost = expit(-(d**2 / 2 + d * z + _LOGIT_W[None, :, None])) @ weight
-    g = 1 - lost / (1 - expit(_LOGIT_W))
+    g = normalised_survival(np.exp(_LOG_D)[:, None], expit(_LOGIT_W))
     return g, np.gradient(g, _LOG_D, axis=0)
 
 

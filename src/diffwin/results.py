@@ -17,6 +17,7 @@ import pandas as pd
 from diffwin.correction import Correction
 from diffwin.errors import BadInput
 from diffwin.estimate import Estimate, curve_table, estimates
+from diffwin.information import Information, information, information_table
 from diffwin.ledger import Ledger
 from diffwin.levels import Grid
 from diffwin.order import Pair, order, with_joint_intervals
@@ -89,6 +90,16 @@ class Run:
         return [window for _, mine in self._by_prompt() for window in with_joint_intervals(mine)]
 
     @cached_property
+    def found_information(self) -> list[Information]:
+        """How much of each feature is decided where, of every window found with both edges."""
+        return [found for each in self.estimates if (found := information(each)) is not None]
+
+    @property
+    def information(self) -> pd.DataFrame:
+        """Bounds on the information in nats and its rate along the noise, per prompt and feature."""
+        return information_table(self.found_information)
+
+    @cached_property
     def order(self) -> list[Pair]:
         """Which feature is decided before which, for every pair of found features of each prompt."""
         return [pair for _, mine in self._by_prompt() for pair in order(mine)]
@@ -136,6 +147,7 @@ class Run:
             "confidence": CONFIDENCE,
             "windows": [window.as_dict() for window in self.located],
             "order": [asdict(pair) for pair in self.order],
+            "information": [_told(found) for found in self.found_information],
         }
 
     def findings(self) -> Findings:
@@ -221,6 +233,11 @@ class Run:
             )
         if (count := int(self.samples["missing"].notna().sum())) > 0:
             yield f"{count} images are missing; they count neither as survived nor as lost."
+
+
+def _told(found: Information) -> dict[str, Any]:
+    names = ("prompt", "feature", "entropy", "centre", "before", "inside", "after")
+    return {name: getattr(found, name) for name in names}
 
 
 def open_run(path: str | Path) -> Run:
