@@ -14,7 +14,7 @@ from diffwin.levels import vp_grid
 from diffwin.process.base import Process, Samples, State
 from diffwin.process.diffusion import Diffusion, Identity
 from diffwin.process.engine import Engine, Row, Settings
-from diffwin.process.solvers import SOLVERS, Table, build
+from diffwin.process.solvers import SOLVERS, Table, Walk, build
 from diffwin.trials import Base, Mode, Trial
 
 STEPS, SHAPE = 8, (2, 3)
@@ -48,15 +48,18 @@ def table(solver: str = "ddpm", eta: float = 0.0) -> Table:
     return build(GRID, solver, "v_prediction", eta=eta)
 
 
-def process(solver: str = "ddpm", *, seed: int = 3, network: Spy | None = None, **settings: object) -> Toy:
+def process(
+    solver: str = "ddpm", *, seed: int = 3, network: Spy | None = None, prior_scale: float = 1.0, **settings: object
+) -> Toy:
     made = Settings(SHAPE, **settings)  # type: ignore[arg-type]
-    return Toy(Identity("toy", solver, True), GRID, table(solver), network or Spy(), made, seed=seed)
+    walk = Walk(solver, GRID, table(solver), prior_scale)
+    return Toy(Identity("toy"), walk, network or Spy(), made, seed=seed)
 
 
 def test_a_family_must_say_how_its_states_are_shown() -> None:
     assert isinstance(process(), Process)
     with pytest.raises(TypeError, match="render"):
-        Diffusion(Identity("toy", "ddpm", True), GRID, table(), Spy(), Settings(SHAPE), seed=0)  # type: ignore[abstract]
+        Diffusion(Identity("toy"), Walk("ddpm", GRID, table()), Spy(), Settings(SHAPE), seed=0)  # type: ignore[abstract]
 
 
 def clean(trial: Trial) -> torch.Tensor:
@@ -197,7 +200,7 @@ def test_evaluations_count_network_rows() -> None:
 
 def walk_one(settings: Settings, network: Spy, condition: int = 4) -> torch.Tensor:
     engine = Engine(network, table("euler"), settings)
-    [(_, state)] = engine.walk([Row("job", Key(0, "", 0, 0, 0), STEPS, condition)])
+    [(_, state)] = engine.walk([Row("job", Key(0, "", 0, 0, 0), STEPS, condition, torch.ones(SHAPE))])
     return state
 
 
@@ -230,8 +233,3 @@ def test_the_prior_scale_is_that_of_the_noisiest_level() -> None:
     [one] = made.sample([Base("", 0)], keep=(STEPS,))
     [unit] = process().sample([Base("", 0)], keep=(STEPS,))
     torch.testing.assert_close(one.passed[STEPS], 14.0 * unit.passed[STEPS])
-
-
-def test_a_row_at_the_clean_end_needs_a_start() -> None:
-    with pytest.raises(ValueError, match="above level 0"):
-        list(process().engine.walk([Row("job", Key(0, "", 0, 0, 0), 0, 0)]))

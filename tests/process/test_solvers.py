@@ -22,7 +22,7 @@ from diffwin.errors import BadInput
 from diffwin.levels import FloatArray, Grid, vp_grid
 from diffwin.process import schedule
 from diffwin.process.schedule import Schedule
-from diffwin.process.solvers import SOLVERS, Table, build, check_solver, is_stochastic
+from diffwin.process.solvers import SOLVERS, Table, Walk, build, check_solver
 
 STEPS, SIZE = 20, 64
 TRAINED = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
@@ -158,10 +158,10 @@ def test_the_last_step_is_lowered_where_diffusers_lowers_it(
     config = {**TRAINED, "final_sigmas_type": final, **extra}
     scheduler = DPMSolverMultistepScheduler(**config, algorithm_type=algorithm)
     scheduler.set_timesteps(steps)
-    levels, table = schedule.walk(Schedule.of(config), solver, steps)
+    made = schedule.walk(Schedule.of(config), solver, steps)
     # Karras's sigmas reach sigma_min by themselves: a last step from there to there is left out
-    assert levels.top == steps - (final == "sigma_min" and "use_karras_sigmas" in extra)
-    assert_agree(table, scheduler, monkeypatch)
+    assert made.grid.top == steps - (final == "sigma_min" and "use_karras_sigmas" in extra)
+    assert_agree(made.table, scheduler, monkeypatch)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -204,8 +204,13 @@ def test_ddpm_and_ddim_with_eta_one_are_one_solver() -> None:
     ],
 )
 def test_which_solvers_are_stochastic(solver: str, eta: float, stochastic: bool) -> None:
-    assert is_stochastic(solver, eta) is stochastic
-    assert build(vp_grid(-8, 6, 12), solver, "epsilon", eta=eta).noisy is stochastic
+    grid = vp_grid(-8, 6, 12)
+    assert Walk(solver, grid, build(grid, solver, "epsilon", eta=eta)).stochastic is stochastic
+
+
+def test_one_step_draws_no_noise_whatever_the_solver() -> None:
+    grid = Grid(np.array([1.0, 0.6]), np.array([0.0, 0.8]), np.arange(2.0))
+    assert not Walk("ddpm", grid, build(grid, "ddpm", "epsilon")).stochastic
 
 
 def test_an_unknown_solver_is_refused_with_the_list() -> None:

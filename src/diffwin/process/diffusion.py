@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from diffwin.errors import BadInput
 from diffwin.keys import Key
-from diffwin.levels import Grid
 from diffwin.process.base import Generation, Samples, State, States
 from diffwin.process.engine import Engine, Network, Row, Settings
-from diffwin.process.solvers import Table
+from diffwin.process.solvers import Walk
 from diffwin.trials import Base, Mode, Trial
 
 
@@ -24,10 +23,7 @@ class Identity:
     """What a process says of itself in results."""
 
     name: str
-    solver: str
-    stochastic: bool
     provenance: dict[str, str] = field(default_factory=dict)
-    feature_labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Diffusion(ABC):
@@ -35,13 +31,12 @@ class Diffusion(ABC):
 
     takes_prompt = False
 
-    def __init__(
-        self, identity: Identity, grid: Grid, table: Table, network: Network, settings: Settings, *, seed: int
-    ) -> None:
-        self.name, self.solver, self.stochastic = identity.name, identity.solver, identity.stochastic
-        self.provenance, self.feature_labels = identity.provenance, identity.feature_labels
-        self.grid, self.seed = grid, seed
-        self.engine = Engine(network, table, settings)
+    def __init__(self, identity: Identity, walk: Walk, network: Network, settings: Settings, *, seed: int) -> None:
+        self.name, self.provenance = identity.name, identity.provenance
+        self.grid, self.solver, self.stochastic = walk.grid, walk.solver, walk.stochastic
+        self.feature_labels: dict[str, tuple[str, ...]] = {}
+        self.prior_scale, self.seed = walk.prior_scale, seed
+        self.engine = Engine(network, walk.table, settings)
 
     @property
     def guidance(self) -> float:
@@ -63,11 +58,15 @@ class Diffusion(ABC):
         return self.engine.cost(level)
 
     def sample(self, bases: Iterable[Base], keep: Sequence[int] = ()) -> Iterator[Generation]:
-        top, kept = self.grid.top, frozenset(keep)
-        rows = (Row(base, Key.of_base(self.seed, base), top, self.condition(base.prompt), keep=kept) for base in bases)
-        for row, state in self.engine.walk(rows):
+        kept = frozenset(keep)
+        for row, state in self.engine.walk(self._fresh(base, kept) for base in bases):
             assert isinstance(row.job, Base)
             yield Generation(row.job, state, row.passed)
+
+    def _fresh(self, base: Base, keep: frozenset[int]) -> Row:
+        key, top = Key.of_base(self.seed, base), self.grid.top
+        start = torch.from_numpy(key.noise("start", top, self.engine.settings.shape)) * self.prior_scale
+        return Row(base, key, top, self.condition(base.prompt), start, keep)
 
     def erase(self, state: State, trial: Trial) -> State:
         if trial.level == 0:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from diffwin.levels import Grid
 from diffwin.process.base import Samples, State
 from diffwin.process.diffusion import Identity
 from diffwin.process.engine import Settings
 from diffwin.process.ideal import IdealDiffusion
+from diffwin.process.solvers import Walk
 from diffwin.worlds.base import Feature
 from diffwin.worlds.image_set import ImageSet, to_unit
 
@@ -24,16 +24,15 @@ class ImageSetProcess(IdealDiffusion):
     def __init__(
         self,
         identity: Identity,
-        grid: Grid,
+        walk: Walk,
         world: ImageSet,
         shape: tuple[int, int, int],
         features: dict[str, Feature],
         *,
         seed: int,
         slots: int | None = None,
-        eta: float = 0.0,
     ) -> None:
-        super().__init__(identity, grid, world, features, Settings(shape, slots=slots or 64), seed=seed, eta=eta)
+        super().__init__(identity, walk, world, features, Settings(shape, slots=slots or 64), seed=seed)
 
     def render(self, states: Sequence[State]) -> Samples:
         """uint8 RGB (n, h, w, 3); a grey set fills the three channels alike."""

@@ -27,7 +27,7 @@ class Network(Protocol):
 
 @dataclass(eq=False)
 class Row:
-    """One walk from `level` to the clean end; `start` None draws pure noise at `level`.
+    """One walk from `start` at `level` to the clean end.
 
     `passed` fills with the states at the levels of `keep`, on the CPU; `level` itself may be one.
     """
@@ -36,7 +36,7 @@ class Row:
     key: Key
     level: int
     condition: int
-    start: State | None = None
+    start: State
     keep: frozenset[int] = frozenset()
     passed: dict[int, State] = field(default_factory=dict)
 
@@ -49,7 +49,6 @@ class Settings:
     slots: int = 32
     guidance: float = 1.0
     clip: float | None = None
-    prior_scale: float = 1.0
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
 
@@ -140,14 +139,14 @@ class _Batch:
             if row is None:
                 break
             if row.level == 0:
-                yield row, _finished_start(row)
+                yield row, row.start
             else:
                 joined.append(row)
         if joined:
             self._join(joined)
 
     def _join(self, joined: list[Row]) -> None:
-        start = torch.stack([self._start(row) for row in joined]).to(self.x)
+        start = torch.stack([row.start for row in joined]).to(self.x)
         self.rows += joined
         self.levels = np.concatenate([self.levels, [row.level for row in joined]])
         self.x = torch.cat([self.x, start])
@@ -155,11 +154,6 @@ class _Batch:
         ids = torch.tensor([row.condition for row in joined], device=self.conditions.device)
         self.conditions = torch.cat([self.conditions, ids])
         self._keep(len(self.rows) - len(joined))
-
-    def _start(self, row: Row) -> State:
-        if row.start is None:
-            return torch.from_numpy(row.key.noise("start", row.level, self.settings.shape)) * self.settings.prior_scale
-        return row.start
 
     def first_step(self) -> torch.Tensor:
         fresh = [row.level == level for row, level in zip(self.rows, self.levels, strict=True)]
@@ -195,9 +189,3 @@ class _Batch:
         self.levels = self.levels[stay]
         self.x, self.previous, self.conditions = self.x[index], self.previous[index], self.conditions[index]
         yield from done
-
-
-def _finished_start(row: Row) -> State:
-    if row.start is None:
-        raise ValueError("a row without a start must stand above level 0")
-    return row.start

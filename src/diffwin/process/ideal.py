@@ -8,10 +8,9 @@ import numpy as np
 import torch
 
 from diffwin.errors import BadInput
-from diffwin.levels import Grid
 from diffwin.process.diffusion import Diffusion, Identity
 from diffwin.process.engine import Settings
-from diffwin.process.solvers import build
+from diffwin.process.solvers import Walk
 from diffwin.worlds.base import Feature, World
 from diffwin.worlds.exact import Survival, exact_survival, exact_survivals
 
@@ -35,16 +34,14 @@ class IdealDiffusion(Diffusion):
     def __init__(
         self,
         identity: Identity,
-        grid: Grid,
+        walk: Walk,
         world: World,
         features: dict[str, Feature],
         settings: Settings,
         *,
         seed: int,
-        eta: float = 0.0,
     ) -> None:
-        table = build(grid, identity.solver, "sample", eta=eta)
-        super().__init__(identity, grid, table, PosteriorMean(world), settings, seed=seed)
+        super().__init__(identity, walk, PosteriorMean(world), settings, seed=seed)
         self.world, self.features = world, features
         self.feature_labels = {name: feature.labels for name, feature in features.items()}
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diffwin.levels import Grid
 from diffwin.process.base import Samples, State
 from diffwin.process.diffusion import Identity
 from diffwin.process.engine import Settings
 from diffwin.process.ideal import IdealDiffusion
+from diffwin.process.solvers import Walk
 from diffwin.worlds.base import Feature
 from diffwin.worlds.mixture import GaussianMixture
 
@@ -25,17 +25,16 @@ class MixtureProcess(IdealDiffusion):
     def __init__(
         self,
         identity: Identity,
-        grid: Grid,
+        walk: Walk,
         world: GaussianMixture,
         features: dict[str, Feature],
         *,
         seed: int,
         slots: int | None = None,
-        eta: float = 0.0,
     ) -> None:
         room = int(np.clip(2**21 // world.dimension, 16, 1024))  # 16 MiB of state
         settings = Settings((world.dimension,), slots=slots or room, dtype=torch.float64)
-        super().__init__(identity, grid, world, features, settings, seed=seed, eta=eta)
+        super().__init__(identity, walk, world, features, settings, seed=seed)
 
     def render(self, states: Sequence[State]) -> Samples:
         """The points themselves, (n, d) float64."""

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from diffwin.errors import BadInput
 from diffwin.levels import FloatArray, Grid
-from diffwin.process.solvers import Table, Variance, build, check_solver
+from diffwin.process.solvers import Variance, Walk, build, check_solver
 
 Spacing = Literal["leading", "trailing", "linspace"]
 _NEARLY_ZERO = 2.0**-24  # alpha_bar that stands for 0 where sigma / alpha must stay finite
@@ -248,13 +248,14 @@ def _karras(low: float, high: float, steps: int) -> FloatArray:
     return np.asarray((top + ramp * (bottom - top)) ** _KARRAS_RHO)
 
 
-def walk(schedule: Schedule, solver: str, steps: int, eta: float = 0.0) -> tuple[Grid, Table]:
-    """The levels of a solver on a schedule, and its table of coefficients."""
+def walk(schedule: Schedule, solver: str, steps: int, eta: float = 0.0) -> Walk:
+    """A solver on a schedule, as its own scheduler would walk it."""
     levels = grid(schedule, solver, steps)
     noise = variance(schedule) if solver == "ddpm" else "small"
     lowered = solver in _MULTISTEP and _ends_first_order(schedule, solver, steps, levels)
     parametrisation = schedule.prediction_type
-    return levels, build(levels, solver, parametrisation, eta=eta, variance=noise, first_order_end=lowered)
+    table = build(levels, solver, parametrisation, eta=eta, variance=noise, first_order_end=lowered)
+    return Walk(solver, levels, table, prior_scale(schedule, solver, levels))
 
 
 def _ends_first_order(schedule: Schedule, solver: str, steps: int, levels: Grid) -> bool:

@@ -25,7 +25,6 @@ from diffwin.levels import FloatArray, Grid
 Parametrisation = Literal["epsilon", "v_prediction", "sample", "flow"]
 Variance = Literal["small", "large"]
 SOLVERS = ("ddpm", "ddim", "euler", "dpmpp-2m", "sde-dpmpp-2m")
-_STOCHASTIC = {"ddpm", "sde-dpmpp-2m"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +64,22 @@ class Table:
                 )
 
 
-def is_stochastic(solver: str, eta: float = 0.0) -> bool:
-    """Whether the solver draws noise as it goes (a branch of a deterministic one always returns its base)."""
-    return check_solver(solver) in _STOCHASTIC or (solver == "ddim" and eta > 0)
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """A solver on its levels: all of a generation but the network.
+
+    `prior_scale` is the standard deviation of the noise that a generation starts from.
+    """
+
+    solver: str
+    grid: Grid
+    table: Table
+    prior_scale: float = 1.0
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether noise is drawn on the way (without it, a branch always returns its base)."""
+        return self.table.noisy
 
 
 def check_solver(solver: str) -> str:

@@ -11,8 +11,7 @@ from diffwin.process.choices import Choices, Source
 from diffwin.process.diffusion import Diffusion, Identity
 from diffwin.process.engine import Settings
 from diffwin.process.record import provenance
-from diffwin.process.schedule import Schedule, prior_scale, walk
-from diffwin.process.solvers import is_stochastic
+from diffwin.process.schedule import Schedule, walk
 from diffwin.process.weights import place
 
 
@@ -37,7 +36,7 @@ class Denoiser:
 
     def __call__(self, x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         given = x.to(self.module.dtype, memory_format=torch.channels_last)
-        out: torch.Tensor = self.module(given, time.float(), **self.told(condition), return_dict=False)[0]
+        out: torch.Tensor = self.module(given, timestep=time.float(), **self.told(condition), return_dict=False)[0]
         return out.to(x.dtype, memory_format=torch.contiguous_format)
 
 
@@ -54,15 +53,9 @@ class TrainedDiffusion(Diffusion):
         *,
         clip: float | None = None,
     ) -> None:
-        grid, table = walk(schedule, choices.solver, choices.steps, choices.eta)
-        stochastic = is_stochastic(choices.solver, choices.eta)
+        identity = Identity(source.name, provenance(source, pipeline, schedule))
+        chosen = walk(schedule, choices.solver, choices.steps, choices.eta)
         settings = Settings(
-            network.shape,
-            slots=choices.slots,
-            guidance=choices.guidance,
-            clip=clip,
-            prior_scale=prior_scale(schedule, choices.solver, grid),
-            device=choices.device,
+            network.shape, slots=choices.slots, guidance=choices.guidance, clip=clip, device=choices.device
         )
-        identity = Identity(source.name, choices.solver, stochastic, provenance(source, pipeline, schedule))
-        super().__init__(identity, grid, table, network, settings, seed=choices.seed)
+        super().__init__(identity, chosen, network, settings, seed=choices.seed)

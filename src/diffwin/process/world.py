@@ -8,7 +8,7 @@ from diffwin.process.diffusion import Identity
 from diffwin.process.empirical import ImageSetProcess
 from diffwin.process.ideal import IdealDiffusion
 from diffwin.process.mixture import MixtureProcess
-from diffwin.process.solvers import check_solver, is_stochastic
+from diffwin.process.solvers import Walk, build, check_solver
 from diffwin.worlds.image_set import ImageSet
 from diffwin.worlds.read import read_world
 
@@ -27,9 +27,9 @@ def load_world(
     """The process of a world file, or of a folder that holds one as model.toml; BadInput for a fault in it."""
     made = read_world(path)
     solver = check_solver(solver or made.solver or DEFAULT_SOLVER)
-    identity = Identity(made.name, solver, is_stochastic(solver, eta), made.provenance)
-    grid = made.grid(steps)
+    identity, grid = Identity(made.name, made.provenance), made.grid(steps)
+    walk = Walk(solver, grid, build(grid, solver, "sample", eta=eta))
     if isinstance(made.world, ImageSet):
         assert made.shape is not None  # every image set has one
-        return ImageSetProcess(identity, grid, made.world, made.shape, made.features, seed=seed, slots=slots, eta=eta)
-    return MixtureProcess(identity, grid, made.world, made.features, seed=seed, slots=slots, eta=eta)
+        return ImageSetProcess(identity, walk, made.world, made.shape, made.features, seed=seed, slots=slots)
+    return MixtureProcess(identity, walk, made.world, made.features, seed=seed, slots=slots)
