@@ -130,6 +130,24 @@ def export(
         typer.echo(str(path))
 
 
+@app.command()
+def gap(
+    renoise: Annotated[Path, typer.Argument(help="The folder of a run with --mode renoise.")],
+    branch: Annotated[Path, typer.Argument(help="The folder of the same run with --mode branch.")],
+) -> None:
+    """Say how far a model and its solver are from an exact sampler: survival of renoise less that of branch."""
+    from diffwin.results import reversibility_gaps
+
+    rows = []
+    for found in reversibility_gaps(_open(renoise), _open(branch)):
+        worst = found.largest
+        widest = f"{worst['gap']:+.0%} ({worst['low']:+.0%} to {worst['high']:+.0%}) at log-SNR {worst['log_snr']:.2f}"
+        moved = "-" if found.shift is None else "{:+.2f} ({:+.2f} to {:+.2f})".format(*found.shift)
+        words = "none beyond chance" if found.reversible else "yes: try more --steps or another --solver"
+        rows.append((found.prompt, found.feature, widest, moved, words))
+    _table(("prompt", "feature", "largest gap in survival", "decision moves by", "gap"), rows)
+
+
 @listing.command()
 def models() -> None:
     """Models that ship with diffwin."""

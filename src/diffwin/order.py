@@ -16,7 +16,8 @@ from diffwin.levels import FloatArray
 from diffwin.survival import ALL
 from diffwin.window import CONFIDENCE, NAMES, Located, Window
 
-_NORMAL = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
+NORMAL = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
+"""What one interval reaches in standard errors when there are many bases."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ def order(located: Sequence[Located]) -> list[Pair]:
     draws = np.stack([_decisions(b) - _decisions(a) for a, b in pairs], axis=1)
     bases = min(each.bases for each in found)
     heavy = stats.t(bases - 1)
-    spread, reach = _joint(draws, bases)
-    reach *= heavy.ppf(0.5 + CONFIDENCE / 2) / _NORMAL
+    spread, reach = joint(draws, bases)
+    reach *= heavy.ppf(0.5 + CONFIDENCE / 2) / NORMAL
     made = []
     for k, (a, b) in enumerate(pairs):
         gap, error = float(draws[0, k]), float(spread[k])
@@ -64,7 +65,7 @@ def with_joint_intervals(located: Sequence[Located]) -> list[Window]:
     if not found:
         return [each.window for each in located]
     draws = np.concatenate([each.draws for each in found if each.draws is not None], axis=1)
-    _, reach = _joint(draws, max(each.bases for each in found))
+    _, reach = joint(draws, max(each.bases for each in found))
     return [each.window if each.draws is None else _with_joint(each, reach) for each in located]
 
 
@@ -74,21 +75,21 @@ def _with_joint(located: Located, reach: float) -> Window:
     for name, error in zip(NAMES, located.spread, strict=True):
         point = getattr(located.window, name)
         if point is not None:
-            heavy = stats.t.ppf(0.5 + CONFIDENCE / 2, located.bases - 1) / _NORMAL
+            heavy = stats.t.ppf(0.5 + CONFIDENCE / 2, located.bases - 1) / NORMAL
             low = min(point.low, point.log_snr - reach * heavy * float(error))
             high = max(point.high, point.log_snr + reach * heavy * float(error))
             points[name] = replace(point, joint_low=low, joint_high=high)
     return replace(located.window, **points)
 
 
-def _joint(draws: FloatArray, bases: int) -> tuple[FloatArray, float]:
+def joint(draws: FloatArray, bases: int) -> tuple[FloatArray, float]:
     """Standard error of each column of (1 + R, columns), and how many of them hold for all columns at once."""
     spread = np.nanstd(draws[1:], axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         studentised = np.abs(draws[1:] - draws[0]) / spread
     largest = np.nanmax(np.where(np.isfinite(studentised), studentised, 0.0), axis=1)
     widened = np.sqrt(bases / max(bases - 1, 1))
-    return spread * widened, max(float(np.quantile(largest, CONFIDENCE)), _NORMAL)
+    return spread * widened, max(float(np.quantile(largest, CONFIDENCE)), NORMAL)
 
 
 def _decisions(located: Located) -> FloatArray:

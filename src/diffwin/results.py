@@ -24,6 +24,7 @@ from diffwin.order import Pair, order, with_joint_intervals
 from diffwin.plan import Plan
 from diffwin.report.findings import Findings
 from diffwin.report.page import write_report
+from diffwin.reversibility import Gap, gaps
 from diffwin.survival import Readings, readings_of
 from diffwin.version import VERSION
 from diffwin.window import CONFIDENCE, EDGE, Located, Window
@@ -233,6 +234,25 @@ class Run:
             )
         if (count := int(self.samples["missing"].notna().sum())) > 0:
             yield f"{count} images are missing; they count neither as survived nor as lost."
+
+
+def reversibility_gaps(renoise: Run, branch: Run) -> list[Gap]:
+    """What lies between a renoise run and a branch run of one plan. BadInput where they differ in more than mode."""
+    first, second = renoise.plan.identity(), branch.plan.identity()
+    if (first["mode"], second["mode"]) != ("renoise", "branch"):
+        raise BadInput(
+            f"a gap lies between a renoise run and a branch run; these are {first['mode']} and {second['mode']}",
+            where=f"{renoise.folder}, {branch.folder}",
+            cure="name the renoise run first",
+        )
+    differ = [name for name in first if name != "mode" and first[name] != second[name]]
+    if differ:
+        raise BadInput(
+            f"the runs differ in {', '.join(differ)} too",
+            where=f"{renoise.folder}, {branch.folder}",
+            cure="repeat one of them with --mode changed and nothing else",
+        )
+    return list(gaps(renoise.readings, branch.readings, renoise.grid, seed=renoise.plan.seed))
 
 
 def _told(found: Information) -> dict[str, Any]:
