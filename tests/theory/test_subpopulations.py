@@ -43,7 +43,7 @@ def test_total_variation_of_mixtures_is_that_of_quadrature() -> None:
         for one, other in ((red, members(world, colour, "blue")), (red, warm), (red, world.weights)):
             expected = np.abs(on_a_line(world, one, alpha, y) - on_a_line(world, other, alpha, y)).sum() * 5e-4
             value, error = between(world, one, other, log_snr, draws=6000)
-            assert abs(value - expected) < 4 * error + 1e-6
+            assert abs(value - expected) < 4 * error + 2e-5  # an overlap as small rests on a handful of draws
 
 
 def test_a_population_is_no_distance_from_itself_and_may_not_overlap_in_part() -> None:

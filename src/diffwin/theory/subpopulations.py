@@ -70,7 +70,10 @@ class Overlap:
         self._draws = Draws(world, draws if self._exact is None else 1, seed, weights=shares.sum(axis=1))
 
     def __call__(self, log_snr: float) -> tuple[float, float]:
-        """The overlap and its standard error: 0 for two components of one std, which have a closed form."""
+        """The overlap and its standard error: 0 for two components of one std, which have a closed form.
+
+        An overlap below about 10 / draws rests on a handful of draws, and its standard error says little.
+        """
         if self._exact is not None:
             return float(_pair_overlap(separation(self._exact[0], log_snr, self._exact[1]))), 0.0
         densities = self._draws.shares(log_snr, self._tables)
