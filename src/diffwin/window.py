@@ -27,6 +27,8 @@ FIXED_FLOOR = 0.9
 """Fresh generations that agree this often leave nothing to decide: the prompt fixes the feature."""
 MISFIT = 0.05
 """The family gives way to the monotone curve where so bad a fit would be rarer than this."""
+NOTHING = 0.05
+"""A normalised survival this close to 0 or 1 says nothing of where between two levels it rose."""
 VALUES = (EDGE, 0.5, 1 - EDGE)
 NAMES = ("onset", "decision", "end")
 
@@ -167,7 +169,7 @@ def _found(name: Window, curve: Curve, shares: FloatArray, grid: Grid) -> Locate
         draws = np.stack([crossings(curve.log_snr, shares, value) for value in VALUES], axis=1)
         draws = np.clip(draws, curve.log_snr[0], curve.log_snr[-1])
         low, high = _percentiles(draws[1:], curve)
-    low, high, narrow = _widened(curve.log_snr, draws[0], low, high)
+    low, high, narrow = _widened(curve.log_snr, shares[0], low, high)
     points = [_point(at, low[k], high[k], curve.log_snr, grid) for k, at in enumerate(draws[0])]
     reason = "; ".join([name.reason, *narrow, *_outside(points)])
     onset, decision, end = points
@@ -207,14 +209,17 @@ def _percentiles(draws: FloatArray, curve: Curve) -> tuple[FloatArray, FloatArra
 
 
 def _widened(
-    axis: FloatArray, found: FloatArray, low: FloatArray, high: FloatArray
+    axis: FloatArray, shares: FloatArray, low: FloatArray, high: FloatArray
 ) -> tuple[FloatArray, FloatArray, list[str]]:
-    """Intervals of a window that lies between two neighbouring levels reach both: nothing was measured inside."""
-    gap = int(np.searchsorted(axis, found[1])) - 1
-    if not 0 <= gap < len(axis) - 1 or found[0] < axis[gap] or found[2] > axis[gap + 1]:
+    """Intervals reach both neighbouring levels where the whole rise lies between them: nothing was measured inside.
+
+    `shares` (levels,) is the monotone curve, which then steps from below NOTHING to above 1 - NOTHING.
+    """
+    left = int(np.searchsorted(shares, 0.5)) - 1
+    if shares[left] > NOTHING or shares[left + 1] < 1 - NOTHING:
         return low, high, []
     words = "narrower than the levels measured: it lies between two of them"
-    return np.minimum(low, axis[gap]), np.maximum(high, axis[gap + 1]), [words]
+    return np.minimum(low, axis[left]), np.maximum(high, axis[left + 1]), [words]
 
 
 def _point(at: float, low: float, high: float, axis: FloatArray, grid: Grid) -> Point | None:
