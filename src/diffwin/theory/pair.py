@@ -45,9 +45,13 @@ def separation_of(difference: ArrayLike, covariance: ArrayLike, log_snr: ArrayLi
     D^2 = alpha^2 delta^T (alpha^2 C + sigma^2 I)^-1 delta, the Mahalanobis distance at that level.
     """
     variance, axes = np.linalg.eigh(np.asarray(covariance, np.float64))
-    along = np.square(np.asarray(difference, np.float64) @ axes)
+    return separation_along(np.asarray(difference, np.float64) @ axes, variance, log_snr)
+
+
+def separation_along(difference: ArrayLike, variance: ArrayLike, log_snr: ArrayLike) -> FloatArray:
+    """The same along the principal axes of C: the difference (d,) and the variances there, (d,) or one for all."""
     noise = np.exp(-np.asarray(log_snr, np.float64))[..., None]
-    return np.asarray(np.sqrt((along / (variance + noise)).sum(axis=-1)))
+    return np.asarray(np.sqrt((np.square(difference) / (np.asarray(variance) + noise)).sum(axis=-1)))
 
 
 def log_snr_of_separation(at: ArrayLike, apart: ArrayLike, std: ArrayLike = 1.0) -> FloatArray:

@@ -19,7 +19,7 @@ Points = NDArray[Any]
 """Points (n, d), in the world's own floating type."""
 
 Posterior = Callable[[float, float], FloatArray]
-"""P(atom | alpha x_0 + sigma z), shape (n, K), of fixed x_0 and z as a function of alpha and sigma > 0."""
+"""P(atom | alpha x_0 + sigma z), shape (n, K), of fixed x_0 and z; a negative sigma turns the noise round."""
 
 
 class World(Protocol):

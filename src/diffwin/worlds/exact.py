@@ -31,7 +31,8 @@ class Draws:
     """Finished samples of a world with noise to mix in, the same at every level, so that curves over levels are smooth.
 
     `weights` (K,) are the shares of the atoms among the samples, those of the world if not given. Atoms are drawn
-    systematically: each has its share to within one draw.
+    systematically, each with its share to within one draw, and every sample is seen in its noise and in the opposite
+    noise (antithetic variates), which leaves a fraction of the variance.
     """
 
     def __init__(self, world: World, draws: int = 4096, seed: int = 0, *, weights: FloatArray | None = None) -> None:
@@ -43,21 +44,22 @@ class Draws:
         self._blocks = [world.follow(self.atoms[i : i + _CHUNK], rng) for i in range(0, draws, _CHUNK)]
 
     def shares(self, log_snr: float, tables: FloatArray) -> FloatArray:
-        """P(atom | x_t) @ tables, shape (draws, columns), for tables (K, columns)."""
+        """P(atom | x_t) @ tables for tables (K, columns), shape (draws, 2, columns): in the noise and in its opposite."""
         alpha, sigma = float(np.sqrt(expit(log_snr))), float(np.sqrt(expit(-log_snr)))
-        return np.concatenate([posterior(alpha, sigma) @ tables for posterior in self._blocks])
+        both = [[posterior(alpha, sign * sigma) @ tables for sign in (1, -1)] for posterior in self._blocks]
+        return np.concatenate([np.stack(pair, axis=1) for pair in both])
 
     def survivals(self, features: Mapping[str, Feature], log_snr: float) -> dict[str, Survival]:
-        """For each feature E sum_s p(s | x_t)^2 and, for each label s, E p(s | x_t)^2 / p(s), over the draws of x_t.
+        """For each feature E sum_s p(s | x_t)^2 and, for each label s, E[p(s | x_t) | label(x_0) = s].
 
         Two draws from one posterior agree on s with probability p(s | x_t)^2 (Li & Chen 2024). Standard errors treat
         the draws as independent, which is cautious: they are stratified over the atoms.
         """
         tables = np.concatenate([feature.table for feature in features.values()], axis=1)
         ends = np.cumsum([len(feature.labels) for feature in features.values()])
-        posteriors = np.split(self.shares(log_snr, tables), ends[:-1], axis=1)
+        posteriors = np.split(self.shares(log_snr, tables), ends[:-1], axis=2)
         named = zip(features.items(), posteriors, strict=True)
-        return {name: _survival(self.world, feature, posterior) for (name, feature), posterior in named}
+        return {name: _survival(feature, feature.table[self.atoms], posterior) for (name, feature), posterior in named}
 
 
 def exact_survivals(
@@ -72,15 +74,17 @@ def exact_survival(world: World, feature: Feature, log_snr: float, draws: int = 
     return exact_survivals(world, {"": feature}, log_snr, draws, seed)[""]
 
 
-def _survival(world: World, feature: Feature, posterior: FloatArray) -> Survival:
-    """From P(label | x_t) of many draws (draws, labels)."""
-    both = posterior**2
-    groups = mean_and_error(both / (world.weights @ feature.table))
-    value, error = mean_and_error(both.sum(axis=1))
-    named = zip(feature.labels, *groups, strict=True)
+def _survival(feature: Feature, own: FloatArray, posterior: FloatArray) -> Survival:
+    """From P(label | x_t) of many draws (draws, 2, labels) and P(label | x_0) of the same (draws, labels)."""
+    value, error = mean_and_error((posterior**2).sum(axis=2))
+    kept, total = posterior.mean(axis=1), np.maximum(own.sum(axis=0), np.finfo(float).tiny)
+    values = (own * kept).sum(axis=0) / total
+    errors = np.sqrt((own**2 * (kept - values) ** 2).sum(axis=0)) / total
+    named = zip(feature.labels, values, errors, strict=True)
     return Survival(float(value), float(error), {label: (float(v), float(e)) for label, v, e in named})
 
 
 def mean_and_error(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean over the first axis and its standard error."""
-    return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values))
+    """Mean of values (draws, 2, ...) over draws and opposites, and its standard error."""
+    pairs = values.mean(axis=1)
+    return pairs.mean(axis=0), pairs.std(axis=0, ddof=1) / np.sqrt(len(pairs))

@@ -58,11 +58,11 @@ def read_world(path: Path) -> LabelledWorld:
     spec = read_spec(path)
     if isinstance(spec, MixtureSpec):
         mixture, features = build_mixture(spec, str(path))
-        return _labelled(spec, path, mixture, features, mixture_range(mixture))
+        return _labelled(spec, path, mixture, features)
     images = read_images(path.parent / spec.images, spec.labels, spec.backgrounds)
     points = ImageSet(to_unit(images.pixels), images.weights)
     shape = (images.pixels.shape[3], *images.pixels.shape[1:3])
-    return _labelled(spec, path, points, images.features, image_range(points), shape, images.pixels.tobytes())
+    return _labelled(spec, path, points, images.features, shape, images.pixels.tobytes())
 
 
 def _labelled(
@@ -70,7 +70,6 @@ def _labelled(
     path: Path,
     world: GaussianMixture | ImageSet,
     features: dict[str, Feature],
-    ends: tuple[float, float],
     shape: tuple[int, int, int] | None = None,
     content: bytes = b"",
 ) -> LabelledWorld:
@@ -81,7 +80,7 @@ def _labelled(
         "licence": spec.licence,
     }
     name = spec.name or (path.parent.name if path.name == MODEL_FILE else path.stem)
-    ends = _ends(spec, ends, str(path))
+    ends = _ends(spec, own_range(world), str(path))
     return LabelledWorld(name, world, features, ends, provenance, spec.solver, spec.grid.steps, shape)
 
 
@@ -94,6 +93,11 @@ def _ends(spec: WorldSpec, own: tuple[float, float], where: str) -> tuple[float,
             f"the ends are {low:g} and {high:g}", where=f"{where}: grid", cure="min_log_snr must be the lower"
         )
     return low, high
+
+
+def own_range(world: GaussianMixture | ImageSet) -> tuple[float, float]:
+    """(min, max) log-SNR between which everything in a world is decided."""
+    return image_range(world) if isinstance(world, ImageSet) else mixture_range(world)
 
 
 def mixture_range(mixture: GaussianMixture) -> tuple[float, float]:
