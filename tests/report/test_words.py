@@ -49,9 +49,16 @@ def test_one_and_two_located_features_read_well() -> None:
 
 
 def test_overlapping_intervals_leave_the_order_open() -> None:
-    text = said(found("background", 0.0), found("gender", 0.5))
-    assert "not settled where intervals overlap: background and perceived gender." in text
+    two = found("background", 0.0), found("gender", 0.5)
+    assert said(*two).endswith(" The two intervals overlap, so the order is not settled.")
+    assert "not settled where intervals overlap: background and perceived gender." in said(*two, found("skin-tone", 3))
+    assert said(*two, found("skin-tone", 1)).endswith(" Each interval overlaps the next, so the order is not settled.")
     assert "overlap" not in said(found("background", 0.0), found("gender", 0.9))
+
+
+def test_reasons_are_set_in_the_signs_of_the_report() -> None:
+    given = "log-SNR -2.53: it survives -6% above chance, at 3e-5 and t-1"
+    assert words.typeset(given) == "log‑SNR −2.53: it survives −6\u00a0% above chance, at 3e-5 and t-1"
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,9 @@ PANELS: Final = 12
 """Small panels a feature at most; the labels with the most bases come first."""
 
 
+_DASHED: Final[dict[str, Any]] = {"lw": 1.4, "ls": (0, (3, 2)), "alpha": 0.8, "zorder": 4}
+"""From the cleanest level measured to the picture itself, where survival is 1 by definition."""
+
 _STARTED: Final = ("steps done", "share of the steps done where the picture was started again")
 
 
@@ -31,7 +34,7 @@ def survival(curves: pd.DataFrame, windows: Sequence[Window], looks: dict[str, L
     wide = width >= WIDE
     shown = [look for look in looks.values() if look.feature in set(curves["feature"])]
     rows = int(np.ceil(len(shown) / (4 if wide else 2)))
-    height, top = (400 if wide else 330) + 24 * rows, 16 + 24 * rows
+    height, top = (392 if wide else 322) + 24 * rows, 8 + 24 * rows
     figure = Figure(figsize=(width / 72, height / 72), dpi=72)
     left, right, foot = (58 if wide else 44), 20, 56
     axes = figure.add_axes(
@@ -105,8 +108,10 @@ def _panel_frame(panel: _Panel, *, title: str, shares: bool, steps: bool) -> Non
 
 def _panel_curve(panel: _Panel, rows: pd.DataFrame, look: Look, axis: Axis) -> None:
     xs, ys = _line(rows, axis)
-    panel.band(xs, _line(rows, axis, "low")[1], _line(rows, axis, "high")[1], color=look.colour, alpha=0.15, lw=0)
-    panel.line(xs, ys, color=look.colour, lw=2.2, zorder=4)
+    lows, highs = _line(rows, axis, "low")[1], _line(rows, axis, "high")[1]
+    panel.band(xs[:-1], lows[:-1], highs[:-1], color=look.colour, alpha=0.15, lw=0)
+    panel.line(xs[:-1], ys[:-1], color=look.colour, lw=2.2, zorder=4)
+    panel.line(xs[-2:], ys[-2:], color=look.colour, **_DASHED)
     floors = rows["floor"].dropna()
     if len(floors):
         panel.line([0, 1], [float(floors.iloc[0])] * 2, color=look.colour, lw=1.3, ls=(0, (1.2, 2.4)), zorder=3)
@@ -149,9 +154,9 @@ def _line(rows: pd.DataFrame, axis: Axis, column: str = "survival") -> tuple[lis
 def _curve(axes: Axes, rows: pd.DataFrame, look: Look, axis: Axis) -> None:
     xs, ys = _line(rows, axis)
     lows, highs = _line(rows, axis, "low")[1], _line(rows, axis, "high")[1]
-    axes.fill_between(xs, lows, highs, color=look.colour, alpha=0.15, lw=0, zorder=1)
-    axes.plot(xs, ys, color=look.colour, lw=2.2, solid_joinstyle="round", zorder=4)
-    axes.plot(xs[:-1], ys[:-1], "o", color=look.colour, ms=3.2, zorder=4, clip_on=False)
+    axes.fill_between(xs[:-1], lows[:-1], highs[:-1], color=look.colour, alpha=0.15, lw=0, zorder=1)
+    axes.plot(xs[:-1], ys[:-1], "o-", color=look.colour, lw=2.2, ms=3.2, zorder=4, clip_on=False)
+    axes.plot(xs[-2:], ys[-2:], color=look.colour, **_DASHED)
     floors = rows["floor"].dropna()
     if len(floors):
         axes.axhline(float(floors.iloc[0]), color=look.colour, lw=1.3, ls=(0, (1.2, 2.4)), alpha=0.85, zorder=3)

@@ -10,7 +10,7 @@ import numpy as np
 from diffwin.report.axis import Axis
 from diffwin.report.findings import Findings
 from diffwin.report.style import Look
-from diffwin.report.words import percent, prompt_name, status_words
+from diffwin.report.words import percent, prompt_name, status_words, typeset
 from diffwin.survival import ALL
 from diffwin.window import Point, Status, Window
 
@@ -73,7 +73,7 @@ def window_rows(windows: Sequence[Window], looks: dict[str, Look], axis: Axis) -
             "all pictures" if window.group == ALL else window.group,
             window.status,
             status_words(window),
-            window.reason,
+            typeset(window.reason),
             "–" if window.floor is None else percent(window.floor),
             tuple(_points(window, axis)),
         )

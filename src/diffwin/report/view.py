@@ -67,6 +67,8 @@ class View:
     albums: list[Album]
     counts: list[CountRow]
     missing: list[MissingRow]
+    settings: dict[str, str]
+    origins: dict[str, str]
     perceived: bool
     plots: list[Plot] = field(default_factory=list)
 
@@ -85,9 +87,16 @@ def view_of(findings: Findings, folder: Path) -> View:
         albums(findings, thumbnails),
         count_rows(findings),
         missing_rows(findings, known),
+        {name: value for name, value in findings.settings.items() if not _is_origin(name)},
+        {name: value for name, value in findings.settings.items() if _is_origin(name)},
         any(name in findings.sensitive for name in findings.features),
         [plot for prompt in prompts for plot in _plots(prompt)],
     )
+
+
+def _is_origin(setting: str) -> bool:
+    """Whether a setting tells where the numbers come from rather than what was asked for."""
+    return setting.startswith(("model ", "probe ")) or setting.endswith(" version")
 
 
 def _plots(prompt: PromptView) -> Iterator[Plot]:

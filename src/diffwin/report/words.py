@@ -22,7 +22,7 @@ _OVERRIDES: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 STATUS: Final = {
     Status.FOUND: "found",
     Status.CENSORED: "outlives the strongest noise",
-    Status.UNDECIDED: "still open at the last level",
+    Status.UNDECIDED: "still open at the last point measured",
     Status.NO_EFFECT: "fixed by the prompt",
     Status.NOT_MONOTONE: "no steady rise",
     Status.TOO_FEW: "too few pictures",
@@ -72,6 +72,13 @@ def one_line(text: object, limit: int = SHORT) -> str:
     """Cleaned text on one line of at most `limit` characters, cut with an ellipsis."""
     line = " ".join(clean(text).split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def typeset(text: str) -> str:
+    """A reason with the report's own signs: a space before %, true minus signs, no break in log-SNR."""
+    text = re.sub(r"(?<=\d)%", f"{_NBSP}%", text)
+    text = re.sub(r"(?<![\w-])-(?=\d)", "\N{MINUS SIGN}", text)
+    return text.replace("log-SNR", "log\N{NON-BREAKING HYPHEN}SNR")
 
 
 def sentence(text: object) -> str:
@@ -158,6 +165,9 @@ def _ties(found: Sequence[tuple[Window, Point]], names: dict[str, str]) -> list[
     pairs = [(first[0], second[0]) for first, second in pairwise(found) if first[1].high >= second[1].low]
     if not pairs:
         return []
+    if len(pairs) == len(found) - 1:
+        each = "The two intervals overlap" if len(found) == 2 else "Each interval overlaps the next"
+        return [Piece(f" {each}, so the order is not settled.")]
     pieces = [Piece(" Their order is not settled where intervals overlap: ")]
     for at, (earlier, later) in enumerate(pairs):
         joint = "" if at == 0 else ", "

@@ -6,7 +6,7 @@
   const albums = [...strip.querySelectorAll(".album")];
   const [picker, slider, stage] = ["picker", "slider", "stage"].map((name) => strip.querySelector("." + name));
   const range = slider.querySelector("input");
-  const output = slider.querySelector("output");
+  const [output, stops] = ["output", ".stops"].map((name) => slider.querySelector(name));
   let current = albums[0];
   let share = 0.35;
 
@@ -28,8 +28,7 @@
     if (!column) return;
     list.forEach((each) => each.classList.toggle("current", each === column));
     share = fraction(column);
-    range.max = list.length - 1;
-    range.value = at;
+    range.value = share;
     range.setAttribute("aria-valuetext", column.dataset.caption);
     output.textContent = column.dataset.caption;
     stage.replaceChildren(
@@ -41,6 +40,12 @@
     frame.scrollLeft = column.offsetLeft - frame.clientWidth / 2;
   };
 
+  const stop = (column) => {
+    const made = document.createElement("i");
+    made.style.setProperty("--at", fraction(column));
+    return made;
+  };
+
   const choose = (album) => {
     current = album;
     albums.forEach((each) => {
@@ -48,6 +53,7 @@
       each.open = each === album;
     });
     [...picker.querySelectorAll("button")].forEach((button, at) => button.setAttribute("aria-pressed", albums[at] === album));
+    stops.replaceChildren(...columns().map(stop));
     show(nearest(columns()));
   };
 
@@ -72,7 +78,18 @@
     album.querySelectorAll(".level").forEach((column, at) => column.addEventListener("click", () => show(at)));
   });
 
-  range.addEventListener("input", () => show(Number(range.value)));
+  range.addEventListener("input", () => {
+    share = Number(range.value);
+    show(nearest(columns()));
+  });
+  range.addEventListener("keydown", (event) => {
+    const last = columns().length - 1;
+    const here = nearest(columns());
+    const ways = { ArrowRight: here + 1, ArrowUp: here + 1, PageUp: here + 1, ArrowLeft: here - 1, ArrowDown: here - 1, PageDown: here - 1, Home: 0, End: last };
+    if (!(event.key in ways)) return;
+    event.preventDefault();
+    show(Math.min(last, Math.max(0, ways[event.key])));
+  });
   [picker, slider, stage].forEach((part) => (part.hidden = false));
   choose(current);
 })();
