@@ -48,21 +48,25 @@ def build_pool(world: World, vae: AutoencoderKL, copies: int) -> LatentPool:
 
 
 def build_unet(channels: tuple[int, ...], text_width: int, heads: int) -> UNet2DConditionModel:
-    """A UNet for 16x16 latents: one layer a block; attention in the smallest blocks and the middle, where it is cheap.
+    """A UNet for 16x16 latents: one layer a block, cross-attention everywhere but at full size, where it costs most.
 
-    As in Stable Diffusion 1.x, `attention_head_dim` in its configuration is the number of heads.
+    The pooled text is also added to the time embedding, as DeepFloyd IF does: skin tone and gender move the loss so
+    little that cross-attention alone was not seen to learn them. As in Stable Diffusion 1.x, `attention_head_dim` in
+    its configuration is the number of heads.
     """
-    plain = len(channels) - 1
+    smaller = len(channels) - 1
     return UNet2DConditionModel(
         sample_size=16,
         in_channels=4,
         out_channels=4,
-        down_block_types=(*("DownBlock2D",) * plain, "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", *("UpBlock2D",) * plain),
+        down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * smaller),
+        up_block_types=(*("CrossAttnUpBlock2D",) * smaller, "UpBlock2D"),
         block_out_channels=channels,
         layers_per_block=1,
         cross_attention_dim=text_width,
         attention_head_dim=heads,
+        addition_embed_type="text",
+        addition_embed_type_num_heads=heads,
         norm_num_groups=16,
     )
 

@@ -41,15 +41,15 @@ class Settings:
     """Everything that decides the result, beside the seed and the data."""
 
     autoencoder_steps: int = 1600
-    denoiser_steps: int = 4000
+    denoiser_steps: int = 6000
     autoencoder_channels: tuple[int, ...] = (16, 32, 64)
-    unet_channels: tuple[int, ...] = (64, 96, 128)
+    unet_channels: tuple[int, ...] = (64, 128, 192)
     heads: int = 4
     text_width: int = 128
     text_layers: int = 2
     copies: int = 6
-    batch: int = 32
-    rate: float = 1e-3
+    batch: int = 64
+    rate: float = 7e-4
     compiled: bool = False
     processes: int = 1
 
