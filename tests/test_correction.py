@@ -11,6 +11,7 @@ from diffwin.correction import Correction, corrected_tables
 from diffwin.estimate import BLIND, REPEATED, UNMEASURED, estimate
 from diffwin.levels import Grid
 from diffwin.survival import ALL, Readings, Tables
+from diffwin.window import Status
 from simulated import exact_crossing, grid, readings
 
 TWO = np.array([[0.8, 0.2], [0.3, 0.7]])
@@ -87,4 +88,6 @@ def test_a_correction_that_cannot_be_made_is_not_and_says_why() -> None:
     same = estimate(drawn, where, Correction(TWO, (500, 500)))
     assert same.uncorrected == REPEATED
     assert not same.located[ALL].window.corrected
+    fixed = replace(drawn, base_labels=np.zeros(60, np.int64))
+    assert estimate(fixed, where, Correction(TWO, (500, 500))).located[ALL].window.status is Status.NO_EFFECT
     assert estimate(drawn, where, Correction(np.eye(2))).located[ALL].window.corrected

@@ -96,5 +96,5 @@ def errors_repeat(curve: Curve, confidence: float = 0.99) -> bool:
 
     Then base and regeneration share their misreadings, which the correction takes for independent, and it overcorrects.
     """
-    clean = curve.survival[curve.usable, -1]
+    clean = curve.survival[np.isfinite(curve.survival[:, -1]), -1]
     return bool(clean[0] - 1 > t_quantile(confidence, curve.bases) * curve.spread * clean[1:].std() + 1e-9)
