@@ -91,10 +91,11 @@ def corrected_curve(readings: Readings, raw: Curve, tables: Tables, correction: 
     return replace(curve, scale=(ceiling - slope, slope))
 
 
-def errors_repeat(curve: Curve, confidence: float = 0.99) -> bool:
-    """Whether a corrected curve lies above 1 by more than chance at its cleanest level.
+def errors_repeat(curve: Curve, confidence: float = 0.95) -> bool:
+    """Whether a corrected curve lies above 1 by more than chance over its two cleanest levels.
 
     Then base and regeneration share their misreadings, which the correction takes for independent, and it overcorrects.
     """
-    clean = curve.survival[np.isfinite(curve.survival[:, -1]), -1]
+    clean = curve.survival[:, -2:].mean(axis=1)
+    clean = clean[np.isfinite(clean)]
     return bool(clean[0] - 1 > t_quantile(confidence, curve.bases) * curve.spread * clean[1:].std() + 1e-9)

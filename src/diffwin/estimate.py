@@ -128,8 +128,8 @@ def _corrected_columns(curve: Curve | None, levels: int) -> dict[str, FloatArray
 
 def _bounds(draws: FloatArray, curve: Curve) -> tuple[FloatArray, FloatArray]:
     """Interval of shares (1 + R, n) from their resamples, within [0, 1]; NaN without data."""
-    if not curve.bases or len(draws) < 3:
+    told = draws[np.isfinite(draws).all(axis=1)]
+    if len(told) < 3:
         return (np.full(draws.shape[1], np.nan),) * 2
-    with np.errstate(invalid="ignore"):
-        half = t_quantile(CONFIDENCE, curve.bases) * curve.spread * draws[curve.usable][1:].std(axis=0)
+    half = t_quantile(CONFIDENCE, curve.bases) * curve.spread * told[1:].std(axis=0)
     return np.clip(draws[0] - half, 0, 1), np.clip(draws[0] + half, 0, 1)

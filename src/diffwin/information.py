@@ -30,7 +30,8 @@ class Information:
     """One found window of all bases together.
 
     entropy: of the feature in fresh generations, in nats. log_snr (n,) ascending, with low, high (n,): bounds on
-    I(feature; x_t) in nats, and rate (n,): nats per unit of log-SNR. centre: the log-SNR where the rate peaks.
+    I(feature; x_t) in nats, and rate (n,): nats per unit of log-SNR. centre: the log-SNR where the rate peaks,
+    None off a monotone curve, whose slope between two levels is mostly noise.
     before, inside, after: shares of the information that come in noisier than the onset, within the window and cleaner
     than its end; they sum to 1.
     """
@@ -42,7 +43,7 @@ class Information:
     low: FloatArray
     high: FloatArray
     rate: FloatArray
-    centre: float
+    centre: float | None
     before: float
     inside: float
     after: float
@@ -68,7 +69,7 @@ def information(estimate: Estimate) -> Information | None:
     rate = entropy * np.gradient(known, axis)
     before, until = np.interp([window.onset.log_snr, window.end.log_snr], axis, known)
     parts = (float(before), float(until - before), float(1 - until))
-    peak = float(axis[int(np.argmax(rate))])
+    peak = float(axis[int(np.argmax(rate))]) if fits else None
     return Information(window.prompt, window.feature, entropy, axis, low, high, rate, peak, *parts)
 
 
