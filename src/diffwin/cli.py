@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from diffwin.plan import Plan
 
 if TYPE_CHECKING:
     from diffwin.results import Run
+    from diffwin.window import Window
 
 app = typer.Typer(
     name="diffwin",
@@ -177,17 +179,26 @@ def _open(path: Path) -> Run:
 
 
 def _show(run: Run) -> None:
-    """The windows of whole prompts as a table, then where the report is."""
-    rows = []
-    for window in run.located:
-        if window.group != "all":
-            continue
-        decided = window.decision
-        at = f"{decided.log_snr:.2f} ({decided.low:.2f} to {decided.high:.2f})" if decided else "-"
-        done = f"{decided.fraction:.0%}" if decided else "-"
-        rows.append((window.prompt, window.feature, window.status.value, done, at, window.reason))
-    _table(("prompt", "feature", "status", "steps done", "decided at log-SNR", "because"), rows)
-    typer.echo(f"{run.evaluations:,} network rows; report: {run.folder / 'report.html'}")
+    """The windows of whole prompts, a table a prompt, what is decided first on top; then where the report is."""
+    whole = [window for window in run.located if window.group == "all"]
+    for prompt in dict.fromkeys(window.prompt for window in whole):
+        if prompt:
+            typer.echo(f'\n"{prompt}"')
+        mine = [window for window in whole if window.prompt == prompt]
+        rows = [_told(window) for window in sorted(mine, key=_when)]
+        _table(("feature", "status", "steps done", "log-SNR (95 % interval)", "because"), rows)
+    typer.echo(f"\n{run.evaluations:,} network rows; report: {run.folder / 'report.html'}")
+
+
+def _told(window: Window) -> tuple[str, ...]:
+    if (decided := window.decision) is None:
+        return window.feature, window.status.value, "-", "-", window.reason
+    at = f"{decided.log_snr:.2f} ({decided.low:.2f} to {decided.high:.2f})"
+    return window.feature, window.status.value, f"{decided.fraction:.0%}", at, window.reason
+
+
+def _when(window: Window) -> float:
+    return window.decision.log_snr if window.decision else math.inf
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

@@ -164,6 +164,7 @@ class Run:
             steps=self.grid.top,
             level_log_snr=list(self.grid.log_snr),
             windows=self.located,
+            order=self.order,
             curves=self.curves,
             trials=trials,
             missing=pd.concat([_missing(missing), _abstained(self.observations)], ignore_index=True),
@@ -217,7 +218,7 @@ class Run:
         for name, value in model["provenance"].items():
             yield f"model {name}", value
         for name, told in record["probes"].items():
-            yield f"probe {name}", "; ".join(f"{key} {value}" for key, value in told.items())
+            yield f"probe {name}", "; ".join(f"{key} {value}" for key, value in told.items() if value)
         for name, value in record["versions"].items():
             yield f"{name} version", value
 

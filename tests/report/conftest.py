@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from diffwin.order import Pair
 from diffwin.report.findings import Findings
 from diffwin.window import Point, Status, Window
 
@@ -143,6 +144,16 @@ def make_windows(trials: pd.DataFrame, features: Sequence[str]) -> list[Window]:
     return windows
 
 
+def make_order(prompts: Sequence[str], features: Sequence[str]) -> list[Pair]:
+    """All pairs, settled where the middles lie one apart or more."""
+    gaps = {(a, b): MIDDLE[b] - MIDDLE[a] for a in features for b in features if a != b}
+    return [
+        Pair(prompt, a, b, 0.5, gap, gap - 0.9, gap + 0.9, abs(gap) > 0.9)
+        for prompt in prompts
+        for (a, b), gap in gaps.items()
+    ]
+
+
 @pytest.fixture(scope="session")
 def make_findings() -> Callable[..., Findings]:
     """A maker of findings; pictures, where wanted, land in the folder `pictures`."""
@@ -169,6 +180,7 @@ def make_findings() -> Callable[..., Findings]:
             "steps": STEPS,
             "level_log_snr": log_snr_grid(),
             "windows": make_windows(trials, features),
+            "order": make_order(prompts, features),
             "curves": make_curves(trials, features),
             "trials": kept,
             "missing": pd.DataFrame(columns=["prompt", "base", "level", "repeat", "feature", "reason"]),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations, pairwise
 
 import pytest
 
+from diffwin.order import Pair
 from diffwin.report import words
 from diffwin.report.axis import Axis
 from diffwin.window import Point, Status, Window
@@ -27,8 +30,16 @@ def outcome(feature: str, status: Status, prompt: str = "a cook") -> Window:
     return Window(prompt, feature, "all", status, "why", None if status is Status.TOO_FEW else 0.3)
 
 
-def said(*windows: Window, prompt: str = "a cook") -> str:
-    return words.plain(words.answer(prompt, "emoji-sd", windows, NAMES, AXIS)).replace("\N{NO-BREAK SPACE}", " ")
+def before(first: str, second: str) -> Pair:
+    return Pair("a cook", first, second, 0.999, 1.0, 0.4, 1.6, True)
+
+
+ALL_SETTLED = [before(*pair) for pair in combinations(NAMES, 2)]
+
+
+def said(*windows: Window, prompt: str = "a cook", order: Sequence[Pair] = ALL_SETTLED) -> str:
+    pieces = words.answer(prompt, "emoji-sd", windows, NAMES, AXIS, order)
+    return words.plain(pieces).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_features_come_in_the_order_of_their_decisions() -> None:
@@ -48,12 +59,26 @@ def test_one_and_two_located_features_read_well() -> None:
     assert " and the perceived gender last (" in said(found("gender", 0.0), found("background", -3.0))
 
 
-def test_overlapping_intervals_leave_the_order_open() -> None:
-    two = found("background", 0.0), found("gender", 0.5)
-    assert said(*two).endswith(" The two intervals overlap, so the order is not settled.")
-    assert "not settled where intervals overlap: background and perceived gender." in said(*two, found("skin-tone", 3))
-    assert said(*two, found("skin-tone", 1)).endswith(" Each interval overlaps the next, so the order is not settled.")
-    assert "overlap" not in said(found("background", 0.0), found("gender", 0.9))
+@pytest.mark.parametrize(
+    ("settled", "expected"),
+    [
+        ({"bg", "bt", "gt"}, ""),
+        (set(), " The order is not settled."),
+        ({"bg"}, " The order of the perceived gender and the perceived skin tone is not settled."),
+        ({"bt"}, " Of the order, only this is settled: the background before the perceived skin tone."),
+    ],
+)
+def test_what_is_not_settled_of_the_order_is_said(settled: set[str], expected: str) -> None:
+    letters = {"b": "background", "g": "gender", "t": "skin-tone"}
+    order = [before(letters[pair[0]], letters[pair[1]]) for pair in settled]
+    windows = found("background", -3.0), found("gender", 0.0), found("skin-tone", 1.0)
+    assert said(*windows, order=order) == said(*windows, order=ALL_SETTLED) + expected
+
+
+def test_the_order_of_another_prompt_says_nothing() -> None:
+    windows = found("background", -3.0), found("gender", 0.0)
+    elsewhere = [replace(before("background", "gender"), prompt="a judge")]
+    assert said(*windows, order=elsewhere).endswith(" The order is not settled.")
 
 
 def test_reasons_are_set_in_the_signs_of_the_report() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from diffwin.order import Pair
 from diffwin.window import Window
 
 
@@ -32,6 +33,7 @@ class Findings:
     steps: int
     level_log_snr: Sequence[float]
     windows: Sequence[Window]
+    order: Sequence[Pair]
     curves: pd.DataFrame
     trials: pd.DataFrame
     missing: pd.DataFrame

@@ -118,7 +118,7 @@ class _Maker:
         table = self.findings.curves
         mine = table[(table["prompt"] == prompt) & table["feature"].isin(list(self.looks))]
         names = {feature: look.name for feature, look in self.looks.items()}
-        answer = words.answer(prompt, self.findings.model, windows, names, self.axis)
+        answer = words.answer(prompt, self.findings.model, windows, names, self.axis, self.findings.order)
         name = words.prompt_name(prompt)
         return PromptView(
             key,

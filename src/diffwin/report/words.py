@@ -9,9 +9,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Final
 
+from diffwin.order import Pair
 from diffwin.report.axis import Axis
 from diffwin.window import Point, Status, Window
 
@@ -111,15 +112,19 @@ def located(windows: Iterable[Window]) -> list[tuple[Window, Point]]:
     return sorted(found, key=lambda pair: pair[1].log_snr)
 
 
-def answer(prompt: str, model: str, windows: Sequence[Window], names: dict[str, str], axis: Axis) -> list[Piece]:
-    """One or two sentences on the windows of one prompt (its groups `all`), for a reader new to all this."""
+def answer(
+    prompt: str, model: str, windows: Sequence[Window], names: dict[str, str], axis: Axis, order: Sequence[Pair]
+) -> list[Piece]:
+    """A few sentences on the windows of one prompt (its groups `all`), for a reader new to all this."""
     if not windows:
         return [*_opening(prompt), Piece("no feature was read, so there is nothing to place.")]
     found = located(windows)
     rest = [w for w in windows if w not in [window for window, _ in found]]
     nowhere = [Piece("no feature could be placed between noise and image.")]
     head = _order(found, model, names, axis) if found else nowhere
-    return [*_opening(prompt), *head, *_ties(found, names), *_verdicts(rest, names, prompted=bool(prompt.strip()))]
+    sure = {(pair.first, pair.second) for pair in order if pair.prompt == prompt and pair.settled and pair.low > 0}
+    ties = _ties([window.feature for window, _ in found], sure, names)
+    return [*_opening(prompt), *head, *ties, *_verdicts(rest, names, prompted=bool(prompt.strip()))]
 
 
 def _opening(prompt: str) -> list[Piece]:
@@ -160,19 +165,35 @@ def the(feature: str, names: dict[str, str]) -> Piece:
     return Piece(names[feature], feature=feature)
 
 
-def _ties(found: Sequence[tuple[Window, Point]], names: dict[str, str]) -> list[Piece]:
-    """One sentence on the neighbours whose intervals overlap."""
-    pairs = [(first[0], second[0]) for first, second in pairwise(found) if first[1].high >= second[1].low]
-    if not pairs:
+def _ties(features: Sequence[str], sure: set[tuple[str, str]], names: dict[str, str]) -> list[Piece]:
+    """One sentence on what of the order is not settled, or, where that is less, on what is."""
+    neighbours = list(pairwise(features))
+    loose = [pair for pair in neighbours if pair not in sure]
+    if not loose:
         return []
-    if len(pairs) == len(found) - 1:
-        each = "The two intervals overlap" if len(found) == 2 else "Each interval overlaps the next"
-        return [Piece(f" {each}, so the order is not settled.")]
-    pieces = [Piece(" Their order is not settled where intervals overlap: ")]
+    known = [pair for pair in combinations(features, 2) if pair in sure]
+    if not known:
+        return [Piece(" The order is not settled.")]
+    if len(loose) == len(neighbours):
+        return [
+            Piece(" Of the order, only this is settled: "),
+            *_paired(known, ("the ", " before the ", ", the "), names),
+            Piece("."),
+        ]
+    return [
+        Piece(" The order of "),
+        *_paired(loose, ("the ", " and the ", ", and of the "), names),
+        Piece(" is not settled."),
+    ]
+
+
+def _paired(pairs: Sequence[tuple[str, str]], joints: tuple[str, str, str], names: dict[str, str]) -> list[Piece]:
+    """Pairs of features; `joints` stand before the first, within a pair and before each further one."""
+    first, within, further = joints
+    pieces = []
     for at, (earlier, later) in enumerate(pairs):
-        joint = "" if at == 0 else ", "
-        pieces += [Piece(joint), the(earlier.feature, names), Piece(" and "), the(later.feature, names)]
-    return [*pieces, Piece(".")]
+        pieces += [Piece(further if at else first), the(earlier, names), Piece(within), the(later, names)]
+    return pieces
 
 
 def _verdicts(rest: Sequence[Window], names: dict[str, str], *, prompted: bool) -> list[Piece]:
