@@ -124,11 +124,14 @@ class _Problem:
 
     @classmethod
     def of(cls, curve: Curve, fresh: float) -> _Problem:
-        a, b = curve.scale
+        # Half a base is added to both outcomes, in the data as in the model: where nearly all survive, the loss of one
+        # base with all its repeats would else outweigh every other level.
+        half = 0.5 / curve.bases
+        a, b = half + (1 - 2 * half) * curve.scale[0], (1 - 2 * half) * curve.scale[1]
         rows = curve.usable
         counted = np.clip(a + b * curve.survival[rows], 0.0, 1.0)
         floor = np.clip(curve.floor[rows], _SAFE, 1 - _SAFE)
-        return cls(curve.log_snr, counted, curve.trials, floor, fresh, curve.group, curve.scale)
+        return cls(curve.log_snr, counted, curve.trials, floor, fresh, curve.group, (a, b))
 
     @property
     def rows(self) -> int:
