@@ -8,6 +8,7 @@ import pytest
 from diffwin.levels import log_snr_at
 from diffwin.theory import pair
 from diffwin.theory.curves import ALL, exact_curves
+from diffwin.theory.panorama import look
 from diffwin.worlds.base import Feature
 from diffwin.worlds.image_set import ImageSet
 from diffwin.worlds.mixture import GaussianMixture
@@ -19,7 +20,7 @@ LEVELS = (0.25, 0.5, 0.75)
 @pytest.mark.parametrize(("mu", "std", "w"), [(3.0, 1.0, 0.5), (300.0, 1.0, 0.5), (8.0, 0.1, 0.2), (4.0, 2.0, 0.7)])
 def test_a_pair_crosses_where_its_closed_form_does(mu: float, std: float, w: float) -> None:
     world = GaussianMixture([w, 1 - w], [[mu], [-mu]], std=std)
-    for curve in exact_curves(world, SIDE)["side"]:
+    for curve in exact_curves(look(world, SIDE))["side"]:
         for level in LEVELS:
             found, expected = curve.crossing(level), pair.crossing(level, 2 * mu, std, w)
             assert found.log_snr == pytest.approx(expected, abs=1e-5)
@@ -29,10 +30,10 @@ def test_a_pair_crosses_where_its_closed_form_does(mu: float, std: float, w: flo
 def test_a_shared_covariance_and_two_images_are_pairs_too() -> None:
     covariance = np.array([[2.0, 0.6], [0.6, 0.5]])
     world = GaussianMixture([1, 1], [[6.0, -4.0], [-6.0, 4.0]], covariance=covariance)
-    curve = exact_curves(world, SIDE)["side"][0]
+    curve = exact_curves(look(world, SIDE))["side"][0]
     expected = pair.survival(pair.separation_of([12.0, -8.0], covariance, curve.log_snr))
     np.testing.assert_allclose(curve.survival, expected)
-    images = exact_curves(ImageSet([[3.0, 0.0], [0.0, 4.0]]), SIDE)["side"][1]
+    images = exact_curves(look(ImageSet([[3.0, 0.0], [0.0, 4.0]]), SIDE))["side"][1]
     np.testing.assert_allclose(images.survival, pair.survival(pair.separation(5.0, images.log_snr, 0.0)), atol=1e-6)
     assert not images.standard_error.any()
 
@@ -42,7 +43,7 @@ def test_crossings_by_monte_carlo_keep_to_their_error() -> None:
     signs = np.array([[i, j, k] for i in (1, -1) for j in (1, -1) for k in (1, -1)])
     sizes = np.array([30.0, 10.0, 3.0])
     features = {f"axis{k}": Feature.of(signs[:, k]) for k in range(3)}
-    curves = exact_curves(GaussianMixture(np.ones(8), signs * sizes), features, draws=4000, seed=5)
+    curves = exact_curves(look(GaussianMixture(np.ones(8), signs * sizes), features, draws=4000, seed=5))
     for k, size in enumerate(sizes):
         for curve in curves[f"axis{k}"]:
             for level in LEVELS:
@@ -52,13 +53,15 @@ def test_crossings_by_monte_carlo_keep_to_their_error() -> None:
 
 
 def test_the_decision_of_a_survival_of_775_is_at_ln_mu() -> None:
-    curve = exact_curves(GaussianMixture([1, 1], [[10.0], [-10.0]]), SIDE)["side"][0]
+    curve = exact_curves(look(GaussianMixture([1, 1], [[10.0], [-10.0]]), SIDE))["side"][0]
     assert curve.at(log_snr_at(np.array([np.log(10.0)])))[0] == pytest.approx(0.775200, abs=1e-5)
 
 
 def test_floors_and_groups() -> None:
     world = GaussianMixture([1, 2, 1], [[-9.0], [0.0], [9.0]])
-    curves = exact_curves(world, {"f": Feature.of(["a", "b", "a"]), "one": Feature.of(["x", "x", "x"])}, draws=2000)
+    curves = exact_curves(
+        look(world, {"f": Feature.of(["a", "b", "a"]), "one": Feature.of(["x", "x", "x"])}, draws=2000)
+    )
     assert [(c.group, c.floor) for c in curves["f"]] == [(ALL, 0.5), ("a", 0.5), ("b", 0.5)]
     for curve in curves["f"]:
         assert curve.survival[0] == pytest.approx(curve.floor, abs=0.01)
@@ -70,6 +73,6 @@ def test_floors_and_groups() -> None:
 
 def test_what_is_not_crossed_is_infinite() -> None:
     world = GaussianMixture([1, 1], [[0.4], [-0.4]])
-    assert exact_curves(world, SIDE)["side"][0].crossing(0.5).log_snr == np.inf
-    narrow = exact_curves(GaussianMixture([1, 1], [[9.0], [-9.0]]), SIDE, ends=(0.0, 3.0))["side"][0]
+    assert exact_curves(look(world, SIDE))["side"][0].crossing(0.5).log_snr == np.inf
+    narrow = exact_curves(look(GaussianMixture([1, 1], [[9.0], [-9.0]]), SIDE, ends=(0.0, 3.0)))["side"][0]
     assert narrow.crossing(0.5).log_snr == -np.inf

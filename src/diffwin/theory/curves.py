@@ -6,7 +6,6 @@ levels, so that the curve is smooth, with the standard error of each point; betw
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,18 +14,13 @@ from scipy.optimize import brentq
 
 from diffwin.levels import FloatArray
 from diffwin.theory.pair import separation_along, survival
+from diffwin.theory.panorama import Panorama
 from diffwin.worlds.base import Feature
-from diffwin.worlds.exact import Draws, Survival
+from diffwin.worlds.exact import survival_of
 from diffwin.worlds.image_set import ImageSet
 from diffwin.worlds.mixture import GaussianMixture
-from diffwin.worlds.read import own_range
 
 ALL = "all"
-SPACING = 0.2
-"""Of the axis in log-SNR: crossings of the spline are then right to 1e-5 (measured on pairs)."""
-
-_MOST_DRAWS = 2**15
-_MOST_PRODUCTS = 2**23
 
 
 @dataclass(frozen=True)
@@ -35,6 +29,15 @@ class Crossing:
 
     log_snr: float
     error: float = 0.0
+
+
+@dataclass(frozen=True)
+class ExactWindow:
+    """Where the normalised survival rises through `edge`, 1/2 and 1 - `edge`."""
+
+    onset: Crossing
+    decision: Crossing
+    end: Crossing
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +62,10 @@ class ExactCurve:
         inside = np.clip(log_snr, self.log_snr[0], self.log_snr[-1])
         return np.asarray(np.clip(CubicSpline(self.log_snr, self.survival)(inside), 0.0, 1.0))
 
+    def window(self, edge: float = 0.25) -> ExactWindow:
+        """Onset, decision and end."""
+        return ExactWindow(*(self.crossing(level) for level in (edge, 0.5, 1 - edge)))
+
     def crossing(self, level: float) -> Crossing:
         """Where the normalised survival passes `level`, in (0, 1).
 
@@ -75,67 +82,35 @@ class ExactCurve:
         return Crossing(found, float(np.hypot(spread / max(slope, 1e-12), coarse - found)))
 
 
-def exact_curves(
-    world: GaussianMixture | ImageSet,
-    features: Mapping[str, Feature],
-    *,
-    ends: tuple[float, float] | None = None,
-    draws: int | None = None,
-    seed: int = 0,
-) -> dict[str, list[ExactCurve]]:
-    """For each feature the curve of `all`, then of each label, between `ends` in log-SNR (the world's own range)."""
-    low, high = ends or own_range(world)
-    axis = np.linspace(low, high, max(int(np.ceil((high - low) / SPACING)), 8) + 1)
-    closed = {name: d for name, feature in features.items() if (d := _separations(world, feature, axis)) is not None}
-    open_ = {name: feature for name, feature in features.items() if name not in closed}
-    counted = _by_draws(world, open_, axis, draws or draws_for(world), seed)
-    return {
-        name: _pair_curves(name, feature, world, axis, closed[name])
-        if name in closed
-        else _counted_curves(name, feature, world, axis, [level[name] for level in counted])
-        for name, feature in features.items()
-    }
+def exact_curves(panorama: Panorama) -> dict[str, list[ExactCurve]]:
+    """For each feature the curve of `all`, then that of each label."""
+    return {name: _curves(panorama, name, feature) for name, feature in panorama.features.items()}
 
 
-def draws_for(world: GaussianMixture | ImageSet) -> int:
-    """As many as keep a curve to seconds and a few hundred MB."""
-    return int(np.clip(_MOST_PRODUCTS // len(world.weights), 1000, _MOST_DRAWS))
-
-
-def _by_draws(
-    world: GaussianMixture | ImageSet, features: dict[str, Feature], axis: FloatArray, draws: int, seed: int
-) -> list[dict[str, Survival]]:
-    if not features:
-        return []
-    seen = Draws(world, draws, seed)
-    return [seen.survivals(features, at) for at in axis]
-
-
-def _counted_curves(
-    name: str, feature: Feature, world: GaussianMixture | ImageSet, axis: FloatArray, levels: list[Survival]
-) -> list[ExactCurve]:
-    prior = world.weights @ feature.table
-    whole = [(level.value, level.standard_error) for level in levels]
-    groups = [[level.groups[label] for level in levels] for label in feature.labels]
+def _curves(panorama: Panorama, name: str, feature: Feature) -> list[ExactCurve]:
+    prior = panorama.world.weights @ feature.table
+    d = _separations(panorama.world, feature, panorama.log_snr)
+    survival, error = _counted(panorama, name, feature) if d is None else _closed(d, prior)
     floors = [float(prior @ prior), *map(float, prior)]
-    return [
-        ExactCurve(name, group, floor, axis, *np.clip(np.array(points).T, 0.0, 1.0))
-        for group, floor, points in zip((ALL, *feature.labels), floors, [whole, *groups], strict=True)
-    ]
+    groups = zip((ALL, *feature.labels), floors, survival.T, error.T, strict=True)
+    return [ExactCurve(name, group, floor, panorama.log_snr, value, spread) for group, floor, value, spread in groups]
 
 
-def _pair_curves(
-    name: str, feature: Feature, world: GaussianMixture | ImageSet, axis: FloatArray, d: FloatArray
-) -> list[ExactCurve]:
-    prior = world.weights @ feature.table
-    groups = [survival(d, w) for w in prior]
-    curves = [np.asarray(prior @ groups), *groups]
-    floors = [float(prior @ prior), *map(float, prior)]
-    none = np.zeros(len(axis))
-    return [
-        ExactCurve(name, group, floor, axis, curve, none)
-        for group, floor, curve in zip((ALL, *feature.labels), floors, curves, strict=True)
-    ]
+def _counted(panorama: Panorama, name: str, feature: Feature) -> tuple[FloatArray, FloatArray]:
+    """Survival of all and of each label, and their standard errors, each (levels, 1 + labels)."""
+    columns = panorama.columns(name)
+    own = panorama.own @ columns
+    levels = [survival_of(feature.labels, own, shares @ columns) for shares in panorama.shares]
+    points = [[(level.value, level.standard_error), *level.groups.values()] for level in levels]
+    survival, error = np.moveaxis(np.array(points), 2, 0)
+    return np.clip(survival, 0.0, 1.0), error
+
+
+def _closed(d: FloatArray, prior: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The same of a pair at separations D (levels,)."""
+    groups = np.stack([survival(d, w) for w in prior], axis=1)
+    both = np.column_stack([groups @ prior, groups])
+    return both, np.zeros_like(both)
 
 
 def _separations(world: GaussianMixture | ImageSet, feature: Feature, axis: FloatArray) -> FloatArray | None:

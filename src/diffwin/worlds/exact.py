@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,7 +44,7 @@ class Draws:
         self._blocks = [world.follow(self.atoms[i : i + _CHUNK], rng) for i in range(0, draws, _CHUNK)]
 
     def shares(self, log_snr: float, tables: FloatArray) -> FloatArray:
-        """P(atom | x_t) @ tables for tables (K, columns), shape (draws, 2, columns): in the noise and in its opposite."""
+        """P(atom | x_t) @ tables for tables (K, columns), (draws, 2, columns): in the noise and in its opposite."""
         alpha, sigma = float(np.sqrt(expit(log_snr))), float(np.sqrt(expit(-log_snr)))
         both = [[posterior(alpha, sign * sigma) @ tables for sign in (1, -1)] for posterior in self._blocks]
         return np.concatenate([np.stack(pair, axis=1) for pair in both])
@@ -59,7 +59,10 @@ class Draws:
         ends = np.cumsum([len(feature.labels) for feature in features.values()])
         posteriors = np.split(self.shares(log_snr, tables), ends[:-1], axis=2)
         named = zip(features.items(), posteriors, strict=True)
-        return {name: _survival(feature, feature.table[self.atoms], posterior) for (name, feature), posterior in named}
+        return {
+            name: survival_of(feature.labels, feature.table[self.atoms], posterior)
+            for (name, feature), posterior in named
+        }
 
 
 def exact_survivals(
@@ -74,13 +77,13 @@ def exact_survival(world: World, feature: Feature, log_snr: float, draws: int = 
     return exact_survivals(world, {"": feature}, log_snr, draws, seed)[""]
 
 
-def _survival(feature: Feature, own: FloatArray, posterior: FloatArray) -> Survival:
+def survival_of(labels: Sequence[str], own: FloatArray, posterior: FloatArray) -> Survival:
     """From P(label | x_t) of many draws (draws, 2, labels) and P(label | x_0) of the same (draws, labels)."""
     value, error = mean_and_error((posterior**2).sum(axis=2))
     kept, total = posterior.mean(axis=1), np.maximum(own.sum(axis=0), np.finfo(float).tiny)
     values = (own * kept).sum(axis=0) / total
     errors = np.sqrt((own**2 * (kept - values) ** 2).sum(axis=0)) / total
-    named = zip(feature.labels, values, errors, strict=True)
+    named = zip(labels, values, errors, strict=True)
     return Survival(float(value), float(error), {label: (float(v), float(e)) for label, v, e in named})
 
 
