@@ -180,13 +180,13 @@ def _open(path: Path) -> Run:
 
 def _show(run: Run) -> None:
     """The windows of whole prompts, a table a prompt, what is decided first on top; then where the report is."""
-    whole = [window for window in run.located if window.group == "all"]
-    for prompt in dict.fromkeys(window.prompt for window in whole):
+    windows = [window for window in run.located if window.group == "all"]
+    for prompt in dict.fromkeys(window.prompt for window in windows):
         if prompt:
             typer.echo(f'\n"{prompt}"')
-        mine = [window for window in whole if window.prompt == prompt]
+        mine = [window for window in windows if window.prompt == prompt]
         rows = [_told(window) for window in sorted(mine, key=_when)]
-        _table(("feature", "status", "steps done", "log-SNR (95 % interval)", "because"), rows)
+        _table(("feature", "status", "steps done", "log-SNR (95 % interval)", "because"), rows, whole=4)
     typer.echo(f"\n{run.evaluations:,} network rows; report: {run.folder / 'report.html'}")
 
 
@@ -201,14 +201,15 @@ def _when(window: Window) -> float:
     return window.decision.log_snr if window.decision else math.inf
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, whole: int = 0) -> None:
+    """Print a table; the first `whole` columns are not broken over lines."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in head:
-        table.add_column(name, overflow="fold")
+    for at, name in enumerate(head):
+        table.add_column(name, overflow="fold", no_wrap=at < whole)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)
