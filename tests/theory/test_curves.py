@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from diffwin.levels import log_snr_at
 from diffwin.theory import pair
-from diffwin.theory.curves import ALL, exact_curves
+from diffwin.theory.curves import ALL, atom_curve, exact_curves
 from diffwin.theory.panorama import look
 from diffwin.worlds.base import Feature
 from diffwin.worlds.image_set import ImageSet
@@ -76,3 +77,23 @@ def test_what_is_not_crossed_is_infinite() -> None:
     assert exact_curves(look(world, SIDE))["side"][0].crossing(0.5).log_snr == np.inf
     narrow = exact_curves(look(GaussianMixture([1, 1], [[9.0], [-9.0]]), SIDE, ends=(0.0, 3.0)))["side"][0]
     assert narrow.crossing(0.5).log_snr == -np.inf
+
+
+def test_a_training_image_comes_back_as_the_exact_posterior_says() -> None:
+    """Of two images the image is its own label; of many, what is left of it is the softmax of the distances."""
+    two = look(ImageSet([[3.0, 0.0], [0.0, 4.0]]), SIDE)
+    whole, label = atom_curve(two, "image"), exact_curves(two)["side"][0]
+    assert whole.floor == label.floor == 0.5
+    for level in LEVELS:
+        found = whole.crossing(level)
+        assert abs(found.log_snr - label.crossing(level).log_snr) < 4 * found.error
+    rng = np.random.default_rng(4)
+    points = rng.standard_normal((40, 6)).astype(np.float32)
+    curve = atom_curve(look(ImageSet(points), {"odd": Feature.of(np.arange(40) % 2)}, draws=4000), "image")
+    alpha, sigma = 0.6, 0.8
+    x = alpha * points[:, None] + sigma * rng.standard_normal((40, 400, 6))
+    distance = ((x[:, :, None] - alpha * points) ** 2).sum(axis=3)
+    itself = softmax(-distance / (2 * sigma**2), axis=2)[np.arange(40), :, np.arange(40)]
+    value = curve.at(np.array([2 * np.log(alpha / sigma)]))[0]
+    error = np.hypot(itself.std() / np.sqrt(itself.size), curve.standard_error.max())
+    assert abs(value - itself.mean()) < 4 * error

@@ -13,14 +13,16 @@ from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 
 from diffwin.levels import FloatArray
-from diffwin.theory.pair import separation_along, survival
+from diffwin.theory.pair import deterministic_survival, separation_along, survival
 from diffwin.theory.panorama import Panorama
 from diffwin.worlds.base import Feature
-from diffwin.worlds.exact import survival_of
+from diffwin.worlds.exact import mean_and_error, survival_of
 from diffwin.worlds.image_set import ImageSet
 from diffwin.worlds.mixture import GaussianMixture
 
 ALL = "all"
+_APART = 6.0
+"""D of components whose clean samples are misread less often than once in 700."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,29 @@ class ExactCurve:
 def exact_curves(panorama: Panorama) -> dict[str, list[ExactCurve]]:
     """For each feature the curve of `all`, then that of each label."""
     return {name: _curves(panorama, name, feature) for name, feature in panorama.features.items()}
+
+
+def deterministic_curves(panorama: Panorama) -> dict[str, list[ExactCurve]]:
+    """The same under the probability flow, for features of two even components that clean samples tell apart."""
+    found = {}
+    for name, feature in panorama.features.items():
+        d = _separations(panorama.world, feature, panorama.log_snr)
+        if d is not None and np.allclose(panorama.world.weights, 0.5) and d[-1] > _APART:
+            curve, none = deterministic_survival(d), np.zeros(len(d))
+            found[name] = [
+                ExactCurve(name, group, 0.5, panorama.log_snr, curve, none) for group in (ALL, *feature.labels)
+            ]
+    return found
+
+
+def atom_curve(panorama: Panorama, name: str) -> ExactCurve:
+    """How often the very atom comes back: of an image set that image, where an ideal model of it is memorising.
+
+    The collapse of Biroli et al. (2024), for the set itself and not a Gaussian model of it.
+    """
+    points = [mean_and_error(level) for level in panorama.itself]
+    survival, error = np.array(points).T
+    return ExactCurve(name, ALL, float(np.square(panorama.world.weights).sum()), panorama.log_snr, survival, error)
 
 
 def _curves(panorama: Panorama, name: str, feature: Feature) -> list[ExactCurve]:

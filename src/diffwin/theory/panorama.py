@@ -33,7 +33,8 @@ class Panorama:
 
     `members` (K, columns) says which atoms a column stands for: each atom's own, or the labels of each feature in turn.
     `shares` (levels, draws, 2, columns), float32, is the posterior of each column in the noise and in its opposite, and
-    `own` (draws, columns) what the finished sample itself belongs to.
+    `own` (draws, columns) what the finished sample itself belongs to; `itself` (levels, draws, 2) is the posterior of
+    the very atom it came from.
     """
 
     world: GaussianMixture | ImageSet
@@ -42,6 +43,7 @@ class Panorama:
     members: FloatArray
     shares: NDArray[np.float32]
     own: FloatArray
+    itself: FloatArray
 
     @property
     def by_atom(self) -> bool:
@@ -76,8 +78,18 @@ def look(
     low, high = ends or _busy(world, members, seed)
     axis = np.linspace(low, high, max(int(np.ceil((high - low) / SPACING)), 8) + 1)
     seen = Draws(world, draws or _draws(world, members.shape[1] * len(axis)), seed)
-    shares = np.stack([seen.shares(float(at), members).astype(np.float32) for at in axis])
-    return Panorama(world, features, axis, members, shares, members[seen.atoms])
+    levels = [_level(seen, float(at), members) for at in axis]
+    shares, itself = np.stack([level[0] for level in levels]), np.stack([level[1] for level in levels])
+    return Panorama(world, features, axis, members, shares, members[seen.atoms], itself)
+
+
+def _level(seen: Draws, log_snr: float, members: FloatArray) -> tuple[NDArray[np.float32], FloatArray]:
+    """One level of `shares` and `itself`."""
+    shares, itself = [], []
+    for atoms, posterior in seen.blocks(log_snr):
+        shares.append((posterior @ members).astype(np.float32))
+        itself.append(posterior[np.arange(len(atoms)), :, atoms])
+    return np.concatenate(shares), np.concatenate(itself)
 
 
 def _busy(world: GaussianMixture | ImageSet, members: FloatArray, seed: int) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,13 +41,18 @@ class Draws:
         place = (np.arange(draws) + rng.random()) / draws
         self.world = world
         self.atoms: NDArray[np.int64] = np.searchsorted(share[:-1], place, side="right")
-        self._blocks = [world.follow(self.atoms[i : i + _CHUNK], rng) for i in range(0, draws, _CHUNK)]
+        blocks = np.split(self.atoms, range(_CHUNK, draws, _CHUNK))
+        self._blocks = [(atoms, world.follow(atoms, rng)) for atoms in blocks]
+
+    def blocks(self, log_snr: float) -> Iterator[tuple[NDArray[np.int64], FloatArray]]:
+        """Some of the draws at a time: their atoms (b,), and P(atom | x_t) in the noise and its opposite, (b, 2, K)."""
+        alpha, sigma = float(np.sqrt(expit(log_snr))), float(np.sqrt(expit(-log_snr)))
+        for atoms, posterior in self._blocks:
+            yield atoms, np.stack([posterior(alpha, sigma), posterior(alpha, -sigma)], axis=1)
 
     def shares(self, log_snr: float, tables: FloatArray) -> FloatArray:
-        """P(atom | x_t) @ tables for tables (K, columns), (draws, 2, columns): in the noise and in its opposite."""
-        alpha, sigma = float(np.sqrt(expit(log_snr))), float(np.sqrt(expit(-log_snr)))
-        both = [[posterior(alpha, sign * sigma) @ tables for sign in (1, -1)] for posterior in self._blocks]
-        return np.concatenate([np.stack(pair, axis=1) for pair in both])
+        """P(atom | x_t) @ tables for tables (K, columns), (draws, 2, columns)."""
+        return np.concatenate([posterior @ tables for _, posterior in self.blocks(log_snr)])
 
     def survivals(self, features: Mapping[str, Feature], log_snr: float) -> dict[str, Survival]:
         """For each feature E sum_s p(s | x_t)^2 and, for each label s, E[p(s | x_t) | label(x_0) = s].
