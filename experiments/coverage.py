@@ -93,12 +93,11 @@ def measure(cell: Cell, runs: int) -> dict[str, object]:
     return {**asdict(cell), **count.row(runs)}
 
 
-def measure_drawings(part: int, parts: int, runs: int) -> dict[str, Count]:
-    """Every `parts`-th run of the emoji drawings, from `part` on: counts by feature."""
+def measure_drawings(seeds: range, exact: dict[str, FloatArray]) -> dict[str, Count]:
+    """Runs of the emoji drawings, whose exact crossings are given by feature: counts by feature."""
     world = ExactRuns.of("noto-emoji")
-    exact = world.crossings(VALUES)
     counts = {feature: Count() for feature in exact}
-    for seed in range(part, runs, parts):
+    for seed in seeds:
         for drawn in world.readings(bases=40, repeats=2, levels=9, seed=seed):
             counts[drawn.feature].add(drawn, world.grid, exact[drawn.feature], seed)
     return counts
@@ -112,11 +111,12 @@ def table(cells: tuple[Cell, ...], runs: int) -> Iterator[dict[str, object]]:
             yield row
 
 
-def drawings(runs: int) -> Iterator[dict[str, object]]:
+def drawings(runs: int, draws: int) -> Iterator[dict[str, object]]:
     """Rows of the emoji drawings, one a feature."""
     parts = os.cpu_count() or 1
+    exact = ExactRuns.of("noto-emoji").crossings(VALUES, draws)
     with ProcessPoolExecutor(parts) as pool:
-        shares = list(pool.map(measure_drawings, range(parts), [parts] * parts, [runs] * parts))
+        shares = list(pool.map(measure_drawings, (range(k, runs, parts) for k in range(parts)), [exact] * parts))
     for feature in shares[0]:
         whole = Count()
         for share in shares:
@@ -190,7 +190,7 @@ def main() -> None:
     arguments = parser.parse_args()
     runs = 20 if arguments.quick else arguments.runs
     arguments.out.mkdir(parents=True, exist_ok=True)
-    drawn = pd.DataFrame(list(drawings(runs)))
+    drawn = pd.DataFrame(list(drawings(runs, 2400 if arguments.quick else 9600)))
     rows = pd.DataFrame(list(table(QUICK if arguments.quick else CELLS, runs)))
     pd.concat([rows, drawn]).to_csv(arguments.out / "coverage.csv", index=False)
     error = 100 * np.sqrt(0.95 * 0.05 / runs)

@@ -34,7 +34,7 @@ class ExactRuns:
         assert isinstance(read.world, ImageSet)
         return cls(read.world, read.features, read.grid())
 
-    def crossings(self, values: Sequence[float], draws: int = 9600) -> dict[str, FloatArray]:
+    def crossings(self, values: Sequence[float], draws: int) -> dict[str, FloatArray]:
         """Log-SNR at which each feature's exact normalised survival passes each value."""
         seen = Draws(self.world, draws)
         axis = self.grid.log_snr[:0:-1]
