@@ -24,6 +24,7 @@ from diffwin.order import Pair, order, with_joint_intervals
 from diffwin.plan import Plan
 from diffwin.report.findings import Findings
 from diffwin.report.page import write_report
+from diffwin.report.words import feature_name
 from diffwin.reversibility import Gap, gaps
 from diffwin.survival import Readings, readings_of
 from diffwin.version import VERSION
@@ -222,10 +223,22 @@ class Run:
         for name, value in record["versions"].items():
             yield f"{name} version", value
 
+    def _corrections(self) -> dict[str, list[str]]:
+        """The features whose probes err or may err, by why their survival is not corrected ('' where it is)."""
+        reasons: dict[str, list[str]] = {}
+        for each in self.estimates:
+            feature = each.readings.feature
+            name = feature_name(feature, sensitive=feature in self.record["sensitive"])
+            exact = not each.uncorrected and each.corrected is each.raw
+            if not exact and name not in reasons.setdefault(each.uncorrected, []):
+                reasons[each.uncorrected].append(name)
+        return reasons
+
     def _caveats(self) -> Iterator[str]:
-        for feature, why in dict.fromkeys((each.readings.feature, each.uncorrected) for each in self.estimates):
-            if why:
-                yield f"Survival of {feature} is not corrected for errors of reading: {why}."
+        for why, names in self._corrections().items():
+            told = f"is not corrected for errors of reading: {why}" if why else "is corrected for errors of reading"
+            verb = "survives" if len(names) == 1 else "survive"
+            yield f"How often the {' and the '.join(names)} {verb} {told}."
         if not self.record["model"]["stochastic"]:
             yield "The solver is deterministic: its survival follows another law than that of a stochastic one."
         if (top := float(self.grid.log_snr[-1])) > -6.0:
