@@ -18,6 +18,7 @@ from scipy.optimize import brentq
 import diffwin
 from diffwin.errors import BadInput
 from diffwin.plan import Plan
+from diffwin.results import reversibility_gaps
 from diffwin.run import prepare
 from simulated import exact_survival
 from worlds import hypercube
@@ -41,6 +42,23 @@ def test_hypercube_features_are_located_in_the_right_order(tmp_path: Path) -> No
         assert found.loc[feature, "decision_low"] <= exact[feature] <= found.loc[feature, "decision_high"]
     order = found["decision_log_snr"].sort_values().index.tolist()
     assert order == ["axis0", "axis1", "axis2"]
+    settled = {(pair.first, pair.second) for pair in run.order if pair.settled and pair.low > 0}
+    assert settled == {("axis0", "axis1"), ("axis0", "axis2"), ("axis1", "axis2")}
+    assert {told["feature"] for told in run.summary()["information"]} == set(exact)
+
+
+def test_renoise_and_branch_of_an_exact_world_show_no_gap(tmp_path: Path) -> None:
+    model, size = hypercube(tmp_path).as_posix(), {"bases": 32, "repeats": 2, "levels": 8, "steps": 60}
+    renoise = diffwin.probe(model=model, out=tmp_path / "renoise", **size)
+    branch = diffwin.probe(model=model, mode="branch", out=tmp_path / "branch", **size)
+    found = reversibility_gaps(renoise, branch)
+    assert [each.feature for each in found] == ["axis0", "axis1", "axis2"]
+    assert all(each.reversible for each in found)
+    with pytest.raises(BadInput, match="name the renoise run first"):
+        reversibility_gaps(branch, renoise)
+    other = diffwin.probe(model=model, mode="branch", out=tmp_path / "other", seed=1, **size)
+    with pytest.raises(BadInput, match="differ in seed"):
+        reversibility_gaps(renoise, other)
 
 
 def test_a_run_folder_holds_what_the_contract_says(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def test_a_curve_outside_the_family_is_read_off_the_monotone_one() -> None:
     found = window(counted(drawn, rng.binomial(8, np.broadcast_to(steps, (400, 16)))), where)
     assert found.status is Status.FOUND
     assert found.method is Method.MONOTONE
+    assert "does not fit" in found.reason
     assert found.onset is not None
     assert found.end is not None
     assert found.onset.low <= -6 + 0.75

@@ -171,7 +171,8 @@ def _found(name: Window, curve: Curve, shares: FloatArray, grid: Grid) -> Locate
         low, high = _percentiles(draws[1:], curve)
     low, high, narrow = _widened(curve.log_snr, shares[0], low, high)
     points = [_point(at, low[k], high[k], curve.log_snr, grid) for k, at in enumerate(draws[0])]
-    reason = "; ".join([name.reason, *narrow, *_outside(points)])
+    unlike = [] if kept else ["the two-component curve does not fit, so it is read off a monotone one"]
+    reason = "; ".join([name.reason, *unlike, *narrow, *_outside(points)])
     onset, decision, end = points
     window = replace(name, reason=reason, method=method, onset=onset, decision=decision, end=end)
     everywhere = np.full((len(curve.usable), 3), np.nan)
