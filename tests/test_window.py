@@ -67,6 +67,15 @@ def test_outcomes_that_are_not_windows() -> None:
         assert found.decision is found.onset is found.end is found.method is None
 
 
+def test_a_single_base_of_another_label_is_too_few() -> None:
+    where = grid(8, -9, 2)
+    drawn = readings(8, 4, 0, where)
+    lonely = replace(drawn, base_labels=np.array([0, 0, 0, 0, 0, 0, 0, 1]))
+    assert window(lonely, where).status is Status.TOO_FEW
+    assert "all bases but one" in window(lonely, where).reason
+    assert window(replace(drawn, base_labels=np.array([0] * 6 + [1] * 2)), where).status is not Status.TOO_FEW
+
+
 def test_a_curve_outside_the_family_is_read_off_the_monotone_one() -> None:
     where = grid(16, -9, 2)
     drawn = readings(400, 8, 3, where)

@@ -23,6 +23,8 @@ EDGE = 0.25
 CONFIDENCE = 0.95
 FEWEST_BASES = 8
 FEWEST_IN_GROUP = 5
+FEWEST_OTHERS = 2
+"""Bases outside the commonest label: the resamples of a single one say nothing of others like it."""
 FIXED_FLOOR = 0.9
 """Fresh generations that agree this often leave nothing to decide: the prompt fixes the feature."""
 MISFIT = 0.05
@@ -133,6 +135,8 @@ def _without_fit(curve: Curve, readings: Readings) -> tuple[Status, str] | None:
     floor = curve.floor[0]
     if floor >= FIXED_FLOOR:
         return Status.NO_EFFECT, f"fresh generations already agree in {floor:.0%} of pairs: the prompt fixes it"
+    if curve.group == ALL and readings.one_hot.sum() - readings.one_hot.sum(axis=0).max() < FEWEST_OTHERS:
+        return Status.TOO_FEW, "all bases but one have the same label, and one cannot show how it varies"
     if not readings.levels.size or np.any(curve.trials == 0):
         return Status.TOO_FEW, "a level has no regeneration that could be read"
     return None
