@@ -27,7 +27,7 @@ FEWEST_OTHERS = 2
 """Bases outside the commonest label: the resamples of a single one say nothing of others like it."""
 FIXED_FLOOR = 0.9
 """Fresh generations that agree this often leave nothing to decide: the prompt fixes the feature."""
-MISFIT = 0.05
+MISFIT = 0.01
 """The family gives way to the monotone curve where so bad a fit would be rarer than this."""
 NOTHING = 0.05
 """A normalised survival this close to 0 or 1 says nothing of where between two levels it rose."""
@@ -166,8 +166,7 @@ def _found(name: Window, curve: Curve, shares: FloatArray, grid: Grid) -> Locate
     inside = curve.log_snr[0] <= draws[0, 1] <= curve.log_snr[-1]
     if inside and fit_probability(curve, fits) >= MISFIT:
         method, kept = Method.FAMILY, fits
-        half = t_quantile(CONFIDENCE, curve.bases) * curve.spread * draws[1:].std(axis=0)
-        low, high = draws[0] - half, draws[0] + half
+        low, high = _student(draws, curve)
     else:
         method, kept = Method.MONOTONE, None
         draws = np.stack([crossings(curve.log_snr, shares, value) for value in VALUES], axis=1)
@@ -204,6 +203,18 @@ def fit_probability(curve: Curve, fits: family.Fits) -> float:
     found = (missed[0] ** 2 / variance).sum()
     by_chance = ((missed[1:] - missed[0]) ** 2 / variance).sum(axis=1) * curve.spread**2
     return float((1 + np.count_nonzero(by_chance >= found)) / (1 + len(by_chance)))
+
+
+def _student(draws: FloatArray, curve: Curve) -> tuple[FloatArray, FloatArray]:
+    """Student's interval (2, 3) of the first row, wider on a side where the resamples reach farther than they spread.
+
+    Few bases give skewed estimates, for which either alone covers less (docs/coverage.md).
+    """
+    tail = (1 - CONFIDENCE) / 2
+    spread = draws[1:].std(axis=0)
+    down, up = np.quantile(draws[1:], [tail, 1 - tail], axis=0) - draws[0]
+    reach, normal = t_quantile(CONFIDENCE, curve.bases) * curve.spread, float(stats.norm.isf(tail))
+    return draws[0] - reach * np.maximum(spread, -down / normal), draws[0] + reach * np.maximum(spread, up / normal)
 
 
 def _percentiles(draws: FloatArray, curve: Curve) -> tuple[FloatArray, FloatArray]:
