@@ -18,6 +18,8 @@ from diffwin.errors import BadInput, DiffwinError
 from diffwin.plan import Plan
 
 if TYPE_CHECKING:
+    from diffwin.predict.prediction import Prediction
+    from diffwin.predict.targets import Target
     from diffwin.results import Run
     from diffwin.window import Window
 
@@ -48,6 +50,16 @@ Examples:
   diffwin probe --model world.toml --levels 20 --out runs/world
 
   diffwin probe --model stable-diffusion-v1-5/stable-diffusion-v1-5 --prompt "a photo of a doctor" --probe gender
+"""
+
+THEORY_EXAMPLES = """
+Examples:
+
+  diffwin theory world.toml
+
+  diffwin theory noto-emoji --out theory
+
+  diffwin theory runs/world
 """
 
 
@@ -150,6 +162,43 @@ def gap(
     _table(("prompt", "feature", "largest gap in survival", "decision moves by", "gap"), rows)
 
 
+@app.command(epilog=THEORY_EXAMPLES)
+def theory(
+    target: Annotated[str, typer.Argument(help="A mixture, an image set, or the folder of a run of one.")],
+    out: Annotated[Path | None, typer.Option(help="Where to write (default: under runs, or in the run).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print theory.json instead of tables.")] = False,
+) -> None:
+    """Say when the features of a known world are decided, with no model: exact windows, its tree, spectra."""
+    from diffwin.predict.prediction import predict
+    from diffwin.predict.save import as_dict, save
+    from diffwin.predict.targets import resolve
+
+    asked = resolve(target)
+    with _waiting("reckoning"):
+        found = predict(asked.world, asked.ends)
+        folder = out or asked.default_folder()
+        paths = save(found, folder, asked.grid, asked.run)
+    if as_json:
+        typer.echo(json.dumps(as_dict(found, asked.grid), indent=1, ensure_ascii=False))
+    else:
+        _foretell(found, asked)
+        typer.echo(f"\n{', '.join(path.name for path in paths if path.suffix != '.svg')} in {folder}")
+
+
+def _foretell(found: Prediction, asked: Target) -> None:
+    """A prediction as tables and trees, beside what was measured if a run is given."""
+    from rich.console import Console
+
+    from diffwin.predict import show as told
+
+    typer.echo(f"{told.title(found)}; levels in log-SNR")
+    for head, rows in told.tables(found, None if asked.run is None else asked.run.located):
+        typer.echo()
+        _table(head, rows, whole=5)
+    typer.echo("\n" + "\n".join(filter(None, (*told.lines(found), asked.caveat))) + "\n")
+    Console().print(told.trees(found))
+
+
 @listing.command()
 def models() -> None:
     """Models that ship with diffwin."""
@@ -243,6 +292,15 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
         yield update
     finally:
         bar.stop()
+
+
+@contextmanager
+def _waiting(what: str) -> Iterator[None]:
+    """A spinner on standard error, where that is a terminal."""
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
 
 
 def _stop(status: int, message: str) -> NoReturn:

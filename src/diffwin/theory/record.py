@@ -29,14 +29,17 @@ def predicted_curves(record: Mapping[str, Any], *, draws: int | None = None) -> 
         for name, feature in world.features.items()
         if tuple(record["labels"].get(name, ())) == feature.labels
     }
-    plan, stochastic = record["plan"], record["model"]["stochastic"]
-    if not features or (stochastic and record["model"]["solver"] == "ddim" and plan["eta"] < 1):
-        return None
-    if stochastic:
+    if features and draws_from_posterior(record):
         return exact_curves(look(world.world, features, draws=draws))
-    if plan["mode"] != "renoise":
+    if not features or record["model"]["stochastic"] or record["plan"]["mode"] != "renoise":
         return None
     return deterministic_curves(look(world.world, features, draws=draws)) or None
+
+
+def draws_from_posterior(record: Mapping[str, Any]) -> bool:
+    """Whether an exact model would regenerate by a draw from p(x_0 | x_t): all of the solver's noise is fresh."""
+    model = record["model"]
+    return bool(model["stochastic"]) and (model["solver"] != "ddim" or record["plan"]["eta"] == 1)
 
 
 def recorded_world(record: Mapping[str, Any]) -> LabelledWorld | None:

@@ -44,7 +44,7 @@ class CriticalWindow:
     """T_before and T_after of S_after in S_before; None where no level satisfies the definition.
 
     `pairwise` are sufficient bounds from the pairs of components; `printed` those that the paper prints for two
-    components of unit variance. Each is None for a world to which it does not apply.
+    even components of unit variance. Each is None for a world to which it does not apply.
     """
 
     eps: float
@@ -141,7 +141,7 @@ def pairwise_bounds(world: World, after: FloatArray, before: FloatArray, eps: fl
     S_after and the rest at most the sum over pairs of the larger weight times the pair's overlap. So T_before is no
     later than the one and T_after no earlier than the other; an earliest T_after of 0 says nothing.
     """
-    std, rest = _common_std(world), np.maximum(world.weights - after, 0.0)
+    std, rest = _std(world), np.maximum(world.weights - after, 0.0)
     if std is None or _empty(rest, world):
         return None
     share, left = _apart(after, before)
@@ -180,11 +180,9 @@ def _pair_overlap(d: FloatArray) -> FloatArray:
     return np.asarray(2 * ndtr(-d / 2))
 
 
-def _common_std(world: World) -> float | None:
+def _std(world: World) -> float | None:
     """The std that every component of a mixture shares, or None."""
-    if not isinstance(world, GaussianMixture) or world.axes is not None or np.ptp(world.variance) > 0:
-        return None
-    return float(np.sqrt(world.variance[0]))
+    return world.common_std if isinstance(world, GaussianMixture) else None
 
 
 def _distances(world: World, one: FloatArray, other: FloatArray) -> FloatArray:
@@ -195,15 +193,15 @@ def _distances(world: World, one: FloatArray, other: FloatArray) -> FloatArray:
 
 def _gaussian_pair(world: World, one: FloatArray, other: FloatArray) -> tuple[float, float] | None:
     """(distance, std) of two sub-populations that are one component each, of one std."""
-    std = _common_std(world)
+    std = _std(world)
     if std is None or np.count_nonzero(one) != 1 or np.count_nonzero(other) != 1:
         return None
     return float(_distances(world, one, other)[0, 0]), std
 
 
 def _printed(world: World, eps: float) -> Thresholds | None:
-    """The paper's bounds for two components of unit variance."""
-    if _common_std(world) != 1.0 or len(world.weights) != 2:
+    """The paper's bounds for two even components of unit variance."""
+    if _std(world) != 1.0 or len(world.weights) != 2 or not np.allclose(world.weights, 0.5):
         return None
     first, second = np.diag(world.weights)
     return printed_thresholds(float(_distances(world, first, second)[0, 0]) / 2, eps)

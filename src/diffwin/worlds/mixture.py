@@ -51,6 +51,11 @@ class GaussianMixture:
         """Along any axis of any component."""
         return float(np.sqrt(self.variance.max()))
 
+    @property
+    def common_std(self) -> float | None:
+        """The std that every component has along every axis; None if there is no such."""
+        return None if self.axes is not None or np.ptp(self.variance) > 0 else float(np.sqrt(self.variance[0]))
+
     def log_density(self, x: FloatArray, alpha: ArrayLike = 1.0, sigma: ArrayLike = 0.0) -> FloatArray:
         """ln p_t(x), shape (n,)."""
         return np.asarray(logsumexp(self._log_joint(x, *_per_point(x, alpha, sigma)), axis=1))
