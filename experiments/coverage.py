@@ -163,7 +163,8 @@ TEXT = """\
 How often the interval of a point holds the exact point, in simulated runs of worlds of two Gaussian components, whose
 crossings are closed forms. {runs:,} runs a row, each with its own separation (|mu| from 5 to 30), so that the window
 lies anywhere between the levels; standard error of a share near 95 %: {error:.1f} points, more where
-fewer runs find a window. Counted are the runs that report one; `window found` says how many do. The error is the median absolute one, in log-SNR.
+fewer runs find a window. Counted are the runs that report one; `window found` says how many do. The error is the
+median absolute one, in log-SNR.
 
 Made by
 
