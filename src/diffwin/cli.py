@@ -192,9 +192,9 @@ def _foretell(found: Prediction, asked: Target) -> None:
     from diffwin.predict import show as told
 
     typer.echo(f"{told.title(found)}; levels in log-SNR")
-    for head, rows in told.tables(found, None if asked.run is None else asked.run.located):
+    for at, (head, rows) in enumerate(told.tables(found, None if asked.run is None else asked.run.located)):
         typer.echo()
-        _table(head, rows, whole=5)
+        _table(head, rows, whole=0 if at else 5)
     typer.echo("\n" + "\n".join(filter(None, (*told.lines(found), asked.caveat))) + "\n")
     Console().print(told.trees(found))
 

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from diffwin.predict.names import decides, leaf_names
+from diffwin.predict.names import decides, leaf_names, share
 from diffwin.predict.prediction import COMPONENTS, IMAGE, Prediction, predict, predicted_window
 from diffwin.theory import pair
 from diffwin.theory.curves import exact_curves
@@ -136,3 +136,28 @@ def test_images_have_a_window_of_their_own_and_a_tree_for_each_feature_of_severa
     assert kind.whole.decision is not None
     assert kind.whole.decision.log_snr < window.decision.log_snr
     assert [name for _, name in leaf_names(made.panorama, made.trees["kind"], "kind")] == ["sun", "moon", "star"]
+
+
+def test_a_rare_part_is_named_and_never_said_to_be_nothing() -> None:
+    world = GaussianMixture([1e-6, 1, 1], [[300.0, 0.0], [-300.0, 0.0], [0.0, 30.0]])
+    made = predict(world_of(world, {"s": Feature.of(["rare", "usual", "other"])}))
+    names = [(name, share(node.weight)) for node, name in leaf_names(made.panorama, made.trees[COMPONENTS], None)]
+    assert sorted(name.split(", ")[-1] for name, _ in names) == ["s other", "s rare", "s usual"]
+    assert {told.replace("\N{NO-BREAK SPACE}", " ") for name, told in names} == {"below 1 %", "50 %"}
+
+
+def test_a_world_of_one_component_has_nothing_to_decide() -> None:
+    made = predict(world_of(GaussianMixture([1], [[2.0]]), {"a": Feature.of(["x"])}))
+    assert made.features[0].whole.status is Status.NO_EFFECT
+    assert made.trees[COMPONENTS].parts == ()
+    assert made.critical == {}
+    assert made.pair is None
+
+
+def test_components_that_lie_together_are_hidden_in_the_whole_even_when_clean() -> None:
+    made = predict(world_of(GaussianMixture([1, 1, 1], [[0.1], [0.2], [0.25]]), {"s": Feature.of(["a", "b", "c"])}))
+    assert made.features[0].whole.status is Status.UNDECIDED
+    found = made.critical["s", "a"]
+    assert found.after is None
+    assert found.before is not None
+    assert found.before.ou_time == 0.0

@@ -97,3 +97,15 @@ def test_a_training_image_comes_back_as_the_exact_posterior_says() -> None:
     value = curve.at(np.array([2 * np.log(alpha / sigma)]))[0]
     error = np.hypot(itself.std() / np.sqrt(itself.size), curve.standard_error.max())
     assert abs(value - itself.mean()) < 4 * error
+
+
+def test_a_rare_label_is_reckoned_too() -> None:
+    """A pair with one component in two halves, so that no closed form is used; the label's prior is 1 in 5,000."""
+    w = 2e-4
+    world = GaussianMixture([w / 2, w / 2, 1 - w], [[12.0], [12.0], [-12.0]])
+    rare = exact_curves(look(world, {"side": Feature.of(["rare", "rare", "usual"])}))["side"][1]
+    assert rare.floor == pytest.approx(w)
+    for level in LEVELS:
+        found = rare.crossing(level)
+        assert 0 < found.error < 0.1
+        assert abs(found.log_snr - pair.crossing(level, 24.0, w=w)) < 4 * found.error

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import entr
 
 from diffwin.levels import FloatArray
+from diffwin.report.words import percent
 from diffwin.theory.panorama import Panorama
 from diffwin.theory.tree import Node
 from diffwin.worlds.base import Feature
@@ -19,21 +20,20 @@ _MOST_LABELS = 3
 
 
 def node_name(panorama: Panorama, node: Node, parent: Node | None, by: str | None) -> str:
-    """What is true of a node and not of its parent, in the labels of the world; '' if they cannot say it shortly."""
+    """What tells a node from the other parts of its parent, in the labels of the world; '' if they cannot, shortly."""
     if by is not None:
         labels = [panorama.features[by].labels[column] for column in node.columns]
         return " or ".join(labels) if len(labels) <= _MOST_LABELS else ""
-    words = [_what_is_new(name, feature, panorama, node, parent) for name, feature in panorama.features.items()]
+    others = [part for part in parent.parts if part is not node] if parent else []
+    words = [_difference(name, feature, panorama, node, others) for name, feature in panorama.features.items()]
     told = ", ".join(word for word in words if word)
     return told or (f"component {node.columns[0]}" if not node.parts else "")
 
 
-def _what_is_new(name: str, feature: Feature, panorama: Panorama, node: Node, parent: Node | None) -> str:
+def _difference(name: str, feature: Feature, panorama: Panorama, node: Node, others: Sequence[Node]) -> str:
     mine = _held(feature, panorama, node)
-    above = _held(feature, panorama, parent) if parent else list(feature.labels)
-    if len(mine) >= len(above) or len(mine) > _MOST_LABELS:
-        return ""
-    return f"{name} {' or '.join(mine)}"
+    same = all(_held(feature, panorama, other) == mine for other in others)
+    return "" if same or len(mine) > _MOST_LABELS else f"{name} {' or '.join(mine)}"
 
 
 def _held(feature: Feature, panorama: Panorama, node: Node) -> list[str]:
@@ -50,6 +50,11 @@ def _shares(feature: Feature, panorama: Panorama, node: Node) -> FloatArray:
     chosen[list(node.columns)] = 1
     joint = panorama.world.weights * (panorama.members @ chosen)
     return np.asarray((joint / joint.sum()) @ feature.table)
+
+
+def share(weight: float) -> str:
+    """A part of the whole in words: never 0 % of what is there."""
+    return percent(weight) if weight >= 0.005 else f"below {percent(0.01)}"
 
 
 def decides(panorama: Panorama, node: Node, by: str | None) -> str:

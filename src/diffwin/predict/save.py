@@ -48,8 +48,9 @@ def _drawings(prediction: Prediction, measured: pd.DataFrame | None) -> Iterator
     names = [feature.name for feature in prediction.features]
     known = looks(names, partial(feature_name, sensitive=False))
     yield "curves", draw(lambda: curves_figure(prediction, known, measured))
-    stems = [re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") for name in prediction.trees]
-    for at, (name, stem) in enumerate(zip(prediction.trees, stems, strict=True)):
+    forked = [name for name, root in prediction.trees.items() if root.parts]
+    stems = [re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") for name in forked]
+    for at, (name, stem) in enumerate(zip(forked, stems, strict=True)):
         unique = stem if stem and stems.count(stem) == 1 else f"{at + 1}-{stem}".rstrip("-")
         yield f"tree-{unique}", draw(partial(tree_figure, prediction, name, known))
 

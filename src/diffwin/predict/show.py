@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
-from diffwin.predict.names import decides, node_name
+from diffwin.predict.names import decides, node_name, share
 from diffwin.predict.prediction import COMPONENTS, EPS, PredictedWindow, Prediction
-from diffwin.report.words import percent
+from diffwin.report.words import one_line
 from diffwin.survival import ALL
 from diffwin.theory.curves import Crossing
 from diffwin.theory.spectrum import spectral_log_snr, spectral_time
@@ -22,13 +22,15 @@ from diffwin.worlds.image_set import ImageSet
 Table = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
 """Head and rows."""
 
+_LONGEST = 40
+
 
 def title(prediction: Prediction) -> str:
     """The world in a line."""
     world, atoms = prediction.world.world, len(prediction.panorama.world.weights)
     if isinstance(world, ImageSet):
-        return f"{prediction.world.name}: {atoms:,} images under their ideal score"
-    return f"{prediction.world.name}: {atoms:,} Gaussian components in {world.dimension:,} dimensions"
+        return f"{prediction.world.name}: {_count(atoms, 'image')} under their ideal score"
+    return f"{prediction.world.name}: {_count(atoms, 'Gaussian component')} in {_count(world.dimension, 'dimension')}"
 
 
 def tables(prediction: Prediction, measured: Sequence[Window] | None = None) -> Iterator[Table]:
@@ -40,7 +42,10 @@ def tables(prediction: Prediction, measured: Sequence[Window] | None = None) -> 
         yield ("two components", "log-SNR", "OU time", "source"), pairs
     if prediction.critical:
         found = prediction.critical.items()
-        labels = [(f"{feature} {label}", _threshold(w.after), _threshold(w.before)) for (feature, label), w in found]
+        labels = [
+            (one_line(f"{feature} {label}", _LONGEST), _threshold(w.after), _threshold(w.before))
+            for (feature, label), w in found
+        ]
         yield (f"by total variation, eps {EPS:g}", "T_after", "T_before"), labels
 
 
@@ -100,8 +105,8 @@ def lines(prediction: Prediction) -> Iterator[str]:
 
 
 def trees(prediction: Prediction) -> RenderableType:
-    """Every tree, with the log-SNR at which each choice is made."""
-    return Group(*(_tree(prediction, name) for name in prediction.trees))
+    """Every tree that has a choice, with the log-SNR at which each is made."""
+    return Group(*(_tree(prediction, name) for name, root in prediction.trees.items() if root.parts))
 
 
 def _tree(prediction: Prediction, name: str) -> Tree:
@@ -114,8 +119,8 @@ def _tree(prediction: Prediction, name: str) -> Tree:
 
 def _grow(branch: Tree, prediction: Prediction, node: Node, by: str | None) -> None:
     for part in node.parts:
-        name = node_name(prediction.panorama, part, node, by) or f"{len(part.columns)} of them"
-        words = Text.assemble(name, (f"  {percent(part.weight)}", "dim"), _choice(prediction, part, by))
+        name = one_line(node_name(prediction.panorama, part, node, by) or f"{len(part.columns)} of them", _LONGEST)
+        words = Text.assemble(name, (f"  {share(part.weight)}", "dim"), _choice(prediction, part, by))
         _grow(branch.add(words), prediction, part, by)
 
 
@@ -137,7 +142,13 @@ def _point(point: Crossing | None) -> str:
 
 def _threshold(threshold: Threshold | None) -> str:
     """The same of a threshold; "-" where no level satisfies the definition."""
-    return "-" if threshold is None else _point(Crossing(threshold.log_snr, threshold.standard_error))
+    if threshold is None:
+        return "-"
+    return _point(Crossing(threshold.log_snr, threshold.standard_error)) if threshold.ou_time > 0 else "even clean"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' if number != 1 else ''}"
 
 
 def _plain(value: float) -> str:

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from diffwin.predict.axis import frame
-from diffwin.predict.names import decides, node_name
+from diffwin.predict.names import decides, node_name, share
 from diffwin.predict.prediction import COMPONENTS, Prediction
 from diffwin.report.style import INK, MUTED, PAPER, Look
-from diffwin.report.words import one_line, percent
+from diffwin.report.words import one_line
 from diffwin.theory.tree import Choice, Node
 
 WIDTH: Final = 900
@@ -105,7 +105,7 @@ def _stroke(axes: Axes, line: _Line) -> None:
 def _words(prediction: Prediction, line: _Line, by: str | None) -> str:
     """A leaf's name with its share; another's name alone."""
     name = one_line(node_name(prediction.panorama, line.node, line.parent, by), _LONGEST)
-    return name if line.node.parts else f"{name}  {percent(line.node.weight)}"
+    return name if line.node.parts else f"{name}  {share(line.node.weight)}"
 
 
 def _name(axes: Axes, line: _Line, words: str, scale: float) -> None:

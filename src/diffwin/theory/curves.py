@@ -107,7 +107,7 @@ def atom_curve(panorama: Panorama, name: str) -> ExactCurve:
 
     The collapse of Biroli et al. (2024), for the set itself and not a Gaussian model of it.
     """
-    points = [mean_and_error(level) for level in panorama.itself]
+    points = [mean_and_error(level, panorama.weights) for level in panorama.itself]
     survival, error = np.array(points).T
     return ExactCurve(name, ALL, float(np.square(panorama.world.weights).sum()), panorama.log_snr, survival, error)
 
@@ -125,7 +125,7 @@ def _counted(panorama: Panorama, name: str, feature: Feature) -> tuple[FloatArra
     """Survival of all and of each label, and their standard errors, each (levels, 1 + labels)."""
     columns = panorama.columns(name)
     own = panorama.own @ columns
-    levels = [survival_of(feature.labels, own, shares @ columns) for shares in panorama.shares]
+    levels = [survival_of(feature.labels, own, shares @ columns, panorama.weights) for shares in panorama.shares]
     points = [[(level.value, level.standard_error), *level.groups.values()] for level in levels]
     survival, error = np.moveaxis(np.array(points), 2, 0)
     return np.clip(survival, 0.0, 1.0), error

@@ -34,7 +34,8 @@ class Panorama:
     `members` (K, columns) says which atoms a column stands for: each atom's own, or the labels of each feature in turn.
     `shares` (levels, draws, 2, columns), float32, is the posterior of each column in the noise and in its opposite, and
     `own` (draws, columns) what the finished sample itself belongs to; `itself` (levels, draws, 2) is the posterior of
-    the very atom it came from.
+    the very atom it came from. Half of the draws are shared out evenly among the columns, so that a rare one is seen
+    too; `weights` (draws,) make up for it in every mean.
     """
 
     world: GaussianMixture | ImageSet
@@ -44,6 +45,7 @@ class Panorama:
     shares: NDArray[np.float32]
     own: FloatArray
     itself: FloatArray
+    weights: FloatArray
 
     @property
     def by_atom(self) -> bool:
@@ -77,10 +79,13 @@ def look(
         members = np.concatenate([feature.table for feature in features.values()], axis=1)
     low, high = ends or _busy(world, members, seed)
     axis = np.linspace(low, high, max(int(np.ceil((high - low) / SPACING)), 8) + 1)
-    seen = Draws(world, draws or _draws(world, members.shape[1] * len(axis)), seed)
+    shares_of_columns = world.weights[:, None] * members
+    proposal = (world.weights + (shares_of_columns / shares_of_columns.sum(axis=0)).mean(axis=1)) / 2
+    seen = Draws(world, draws or _draws(world, members.shape[1] * len(axis)), seed, weights=proposal)
     levels = [_level(seen, float(at), members) for at in axis]
     shares, itself = np.stack([level[0] for level in levels]), np.stack([level[1] for level in levels])
-    return Panorama(world, features, axis, members, shares, members[seen.atoms], itself)
+    weights = (world.weights / proposal)[seen.atoms]
+    return Panorama(world, features, axis, members, shares, members[seen.atoms], itself, weights)
 
 
 def _level(seen: Draws, log_snr: float, members: FloatArray) -> tuple[NDArray[np.float32], FloatArray]:

@@ -77,8 +77,7 @@ class Overlap:
         if self._exact is not None:
             return float(_pair_overlap(separation(self._exact[0], log_snr, self._exact[1]))), 0.0
         densities = self._draws.shares(log_snr, self._tables)
-        value, error = mean_and_error(2 * densities.min(axis=2) / densities.sum(axis=2))
-        return float(value), float(error)
+        return mean_and_error(2 * densities.min(axis=2) / densities.sum(axis=2), np.ones(len(densities)))
 
     def crossing(self, overlap: float) -> Threshold:
         """Where the overlap, which falls as the log-SNR rises, comes down to this; +inf if it never does."""

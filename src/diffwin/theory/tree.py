@@ -17,7 +17,7 @@ from scipy.special import entr
 from diffwin.levels import FloatArray
 from diffwin.theory.curves import ExactCurve, ExactWindow
 from diffwin.theory.panorama import Panorama
-from diffwin.worlds.exact import survival_of
+from diffwin.worlds.exact import mean_and_error
 
 LEAVES = 32
 """Of a tree at most; the choices that decide least are left out first."""
@@ -83,34 +83,36 @@ def _grown(nodes: list[Node], panorama: Panorama, start: FloatArray) -> Node:
     for at, shares in zip(panorama.log_snr[::-1], panorama.shares[::-1], strict=True):
         if len(nodes) == 1:
             break
-        nodes = _merged(nodes, shares @ (start @ _tables(nodes, start.shape[1])), float(at))
+        nodes = _merged(nodes, shares @ (start @ _tables(nodes, start.shape[1])), panorama.weights, float(at))
         if at == panorama.log_snr[-1]:
             nodes = [replace(node, parts=(), merged=np.inf) for node in nodes]
     return nodes[0] if len(nodes) == 1 else _union(nodes, float(panorama.log_snr[0]))
 
 
-def _merged(nodes: list[Node], shares: FloatArray, at: float) -> list[Node]:
-    """Merge the most erased pair until none is half erased; shares (draws, 2, nodes)."""
-    nodes, rows = list(nodes), shares.reshape(-1, shares.shape[2])
-    total, rows = len(rows), rows[rows.max(axis=1) < _CERTAIN]
-    erased = np.stack([_erased(rows, nodes, k) for k in range(len(nodes))]) / total
+def _merged(nodes: list[Node], shares: FloatArray, weights: FloatArray, at: float) -> list[Node]:
+    """Merge the most erased pair until none is half erased; shares (draws, 2, nodes), weights (draws,)."""
+    nodes, rows, counts = list(nodes), shares.reshape(-1, shares.shape[2]), np.repeat(weights, 2)
+    counts = counts / counts.sum()
+    open_ = rows.max(axis=1) < _CERTAIN
+    rows, counts = rows[open_], counts[open_]
+    erased = np.stack([_erased(rows, counts, nodes, k) for k in range(len(nodes))])
     while len(nodes) > 1 and erased.max() > 0.5:
         i, j = sorted(divmod(int(erased.argmax()), len(nodes)))
         nodes[i] = _union([nodes[i], nodes.pop(j)], at)
         rows[:, i] += rows[:, j]
         rows, erased = np.delete(rows, j, axis=1), np.delete(np.delete(erased, j, axis=0), j, axis=1)
-        erased[i] = erased[:, i] = _erased(rows, nodes, i) / total
+        erased[i] = erased[:, i] = _erased(rows, counts, nodes, i)
     return nodes
 
 
-def _erased(rows: FloatArray, nodes: Sequence[Node], k: int) -> FloatArray:
-    """What is erased of the choice between node k and each other, within both, summed over rows (n, nodes).
+def _erased(rows: FloatArray, counts: FloatArray, nodes: Sequence[Node], k: int) -> FloatArray:
+    """What is erased of the choice between node k and each other, within both; rows (n, nodes), counts (n,).
 
     (w_k + w) / (w_k w) E[r_k r / (r_k + r)] over the whole world; 0 for k itself.
     """
     own, weights = rows[:, [k]], np.array([node.weight for node in nodes])
     both = np.maximum(own + rows, np.finfo(float).tiny)
-    erased = (own * rows / both).sum(axis=0) * (weights[k] + weights) / (weights[k] * weights)
+    erased = counts @ (own * rows / both) * (weights[k] + weights) / (weights[k] * weights)
     erased[k] = 0.0
     return np.asarray(erased)
 
@@ -164,8 +166,7 @@ def _choice(node: Node, panorama: Panorama, columns: FloatArray) -> Choice:
     for shares in panorama.shares[:, own]:
         parts = shares @ columns
         within = parts / np.maximum(parts.sum(axis=2, keepdims=True), np.finfo(float).tiny)
-        found = survival_of(("",) * len(node.parts), mine[own], within)
-        curve.append((found.value, found.standard_error))
+        curve.append(mean_and_error(np.square(within).sum(axis=2), panorama.weights[own] * mine[own].sum(axis=1)))
     floor = float(np.square([part.weight / node.weight for part in node.parts]).sum())
     whole = ExactCurve("", "", floor, panorama.log_snr, *np.array(curve).T)
     return Choice(whole.window(), _information(node))

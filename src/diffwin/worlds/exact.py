@@ -82,17 +82,21 @@ def exact_survival(world: World, feature: Feature, log_snr: float, draws: int = 
     return exact_survivals(world, {"": feature}, log_snr, draws, seed)[""]
 
 
-def survival_of(labels: Sequence[str], own: FloatArray, posterior: FloatArray) -> Survival:
-    """From P(label | x_t) of many draws (draws, 2, labels) and P(label | x_0) of the same (draws, labels)."""
-    value, error = mean_and_error((posterior**2).sum(axis=2))
-    kept, total = posterior.mean(axis=1), np.maximum(own.sum(axis=0), np.finfo(float).tiny)
-    values = (own * kept).sum(axis=0) / total
-    errors = np.sqrt((own**2 * (kept - values) ** 2).sum(axis=0)) / total
-    named = zip(labels, values, errors, strict=True)
-    return Survival(float(value), float(error), {label: (float(v), float(e)) for label, v, e in named})
+def survival_of(
+    labels: Sequence[str], own: FloatArray, posterior: FloatArray, weights: FloatArray | None = None
+) -> Survival:
+    """From P(label | x_t) of many draws (draws, 2, labels) and P(label | x_0) of the same (draws, labels).
+
+    `weights` (draws,) make up for draws that are not in the world's own shares.
+    """
+    weights = np.ones(len(own)) if weights is None else weights
+    value, error = mean_and_error(np.square(posterior).sum(axis=2), weights)
+    of_label = [mean_and_error(posterior[..., k], weights * own[:, k]) for k in range(len(labels))]
+    return Survival(value, error, dict(zip(labels, of_label, strict=True)))
 
 
-def mean_and_error(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean of values (draws, 2, ...) over draws and opposites, and its standard error."""
-    pairs = values.mean(axis=1)
-    return pairs.mean(axis=0), pairs.std(axis=0, ddof=1) / np.sqrt(len(pairs))
+def mean_and_error(values: FloatArray, weights: FloatArray) -> tuple[float, float]:
+    """Weighted mean of values (draws, 2) over draws and opposites, and its standard error; weights (draws,)."""
+    pairs, total = values.mean(axis=1), max(float(weights.sum()), np.finfo(float).tiny)
+    mean = float(weights @ pairs) / total
+    return mean, float(np.sqrt(np.square(weights) @ np.square(pairs - mean))) / total
