@@ -33,7 +33,9 @@ def node_name(panorama: Panorama, node: Node, parent: Node | None, by: str | Non
 def _difference(name: str, feature: Feature, panorama: Panorama, node: Node, others: Sequence[Node]) -> str:
     mine = _held(feature, panorama, node)
     same = all(_held(feature, panorama, other) == mine for other in others)
-    return "" if same or len(mine) > _MOST_LABELS else f"{name} {' or '.join(mine)}"
+    if same or len(mine) > _MOST_LABELS:
+        return ""
+    return " or ".join(mine) if len(panorama.features) == 1 else f"{name} {' or '.join(mine)}"
 
 
 def _held(feature: Feature, panorama: Panorama, node: Node) -> list[str]:
