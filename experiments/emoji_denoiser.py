@@ -51,7 +51,7 @@ def build_unet(channels: tuple[int, ...], text_width: int, heads: int) -> UNet2D
     """A UNet for 16x16 latents: one layer a block, cross-attention everywhere but at full size, where it costs most.
 
     The pooled text is also added to the time embedding, as DeepFloyd IF does: skin tone and gender move the loss so
-    little that cross-attention at 4x4 alone was not seen to learn them. As in Stable Diffusion 1.x, `attention_head_dim`
+    little that cross-attention at 4x4 alone did not learn them. As in Stable Diffusion 1.x, `attention_head_dim`
     in its configuration is the number of heads.
     """
     smaller = len(channels) - 1
