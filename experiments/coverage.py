@@ -22,8 +22,8 @@ import pandas as pd
 
 from diffwin.estimate import estimate
 from diffwin.levels import FloatArray, Grid
-from diffwin.survival import ALL, Readings
-from diffwin.trials import Mode
+from diffwin.survival import Readings
+from diffwin.trials import ALL, Mode
 from diffwin.window import NAMES, VALUES, Status
 from exact_runs import ExactRuns
 from simulated import exact_crossing, grid, readings

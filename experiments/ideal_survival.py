@@ -19,7 +19,8 @@ from matplotlib.figure import Figure
 
 import diffwin
 from diffwin.process.ideal import IdealDiffusion
-from diffwin.survival import ALL, Readings, Tables, standard_error
+from diffwin.survival import Readings, Tables, standard_error
+from diffwin.trials import ALL
 from diffwin.worlds.exact import Survival
 
 LIMIT = 4.0

@@ -10,7 +10,8 @@ import pytest
 from diffwin.correction import Correction, corrected_tables
 from diffwin.estimate import BLIND, REPEATED, UNMEASURED, estimate
 from diffwin.levels import Grid
-from diffwin.survival import ALL, Readings, Tables
+from diffwin.survival import Readings, Tables
+from diffwin.trials import ALL
 from diffwin.window import Status
 from simulated import exact_crossing, grid, readings
 

@@ -8,7 +8,7 @@ from scipy.special import logit
 
 from diffwin import family
 from diffwin.estimate import estimate
-from diffwin.survival import ALL
+from diffwin.trials import ALL
 from diffwin.window import VALUES, fresh_counts
 from simulated import exact_crossing, exact_survival, grid, readings
 

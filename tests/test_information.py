@@ -10,8 +10,8 @@ from scipy.special import entr
 
 from diffwin.estimate import estimate
 from diffwin.information import information, information_table
-from diffwin.survival import ALL
 from diffwin.theory.pair import information_rate
+from diffwin.trials import ALL
 from simulated import MU, grid, readings
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import isotonic_regression
 
 from diffwin.monotone import crossings, falls, isotonic
-from diffwin.survival import ALL
+from diffwin.trials import ALL
 from simulated import grid, readings
 
 

@@ -8,7 +8,7 @@ import pytest
 from diffwin.estimate import estimate
 from diffwin.levels import Grid
 from diffwin.order import Pair, order, with_joint_intervals
-from diffwin.survival import ALL
+from diffwin.trials import ALL
 from diffwin.window import Located
 from simulated import exact_crossing, grid, readings
 

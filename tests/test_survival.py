@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from diffwin.estimate import CURVE_COLUMNS, curve_table, estimate
-from diffwin.survival import ALL, Readings, Tables, interval, readings_of, resample
+from diffwin.survival import Readings, Tables, interval, readings_of, resample
+from diffwin.trials import ALL
 from simulated import exact_survival, grid, readings, separation
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from diffwin.estimate import estimate
-from diffwin.levels import Grid
-from diffwin.survival import ALL, Readings
-from diffwin.window import EDGE, Method, Status, Window
+from diffwin.levels import EDGE, Grid
+from diffwin.survival import Readings
+from diffwin.trials import ALL
+from diffwin.window import Method, Status, Window
 from simulated import exact_crossing, grid, readings
 
 

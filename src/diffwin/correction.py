@@ -13,7 +13,8 @@ from functools import cached_property
 import numpy as np
 
 from diffwin.levels import FloatArray
-from diffwin.survival import ALL, Curve, Readings, Tables, t_quantile
+from diffwin.survival import Curve, Readings, Tables, t_quantile
+from diffwin.trials import ALL
 
 WORST_CONDITION = 50.0
 """A matrix with a larger condition number than this leaves more noise than signal after its inverse."""

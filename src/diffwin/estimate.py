@@ -10,7 +10,8 @@ import pandas as pd
 
 from diffwin.correction import Correction, corrected_curve, corrected_tables, errors_repeat
 from diffwin.levels import FloatArray, Grid
-from diffwin.survival import ALL, RESAMPLES, Curve, Readings, Tables, interval, t_quantile, with_resamples
+from diffwin.survival import RESAMPLES, Curve, Readings, Tables, interval, t_quantile, with_resamples
+from diffwin.trials import ALL
 from diffwin.window import CONFIDENCE, Located, locate
 
 UNMEASURED = "its probe's error has not been measured"

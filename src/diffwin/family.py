@@ -20,8 +20,9 @@ import numpy as np
 from scipy.special import expit, logit
 
 from diffwin.levels import FloatArray
-from diffwin.survival import ALL, Curve
+from diffwin.survival import Curve
 from diffwin.theory.pair import normalised_survival
+from diffwin.trials import ALL
 
 _LOG_D = np.linspace(-4.5, 3.0, 301)
 _LOGIT_W = np.linspace(-7.0, 0.0, 57)
@@ -88,7 +89,7 @@ def _logit_w(floor: FloatArray, group: str) -> FloatArray:
     """The prior that shapes a curve, from its floor.
 
     A label's floor is its prior. For all bases floor = w^2 + (1 - w)^2 with two labels; with many, each label faces
-    the rest and an effective prior 1 / floor takes over, which meets the former at w = floor = 1/2.
+    the rest and its share, which is the floor where labels are even, takes over; both are 1/2 at floor 1/2.
     """
     if group != ALL:
         return np.asarray(logit(np.clip(floor, _SAFE, 1 - _SAFE)))

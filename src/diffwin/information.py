@@ -18,9 +18,9 @@ from diffwin.estimate import Estimate
 from diffwin.family import Fits
 from diffwin.levels import FloatArray
 from diffwin.monotone import isotonic
-from diffwin.survival import ALL
 from diffwin.theory.information import information_bounds
 from diffwin.theory.pair import erased
+from diffwin.trials import ALL
 
 _POINTS = 400
 

@@ -17,6 +17,9 @@ from diffwin.errors import BadInput
 
 FloatArray = NDArray[np.float64]
 
+EDGE = 0.25
+"""The onset of a window is where normalised survival rises through this, its end where it reaches 1 - EDGE."""
+
 
 def log_snr(alpha: ArrayLike, sigma: ArrayLike) -> FloatArray:
     """ln(alpha^2 / sigma^2), elementwise; +inf where sigma = 0 and -inf where alpha = 0."""

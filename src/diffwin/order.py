@@ -13,7 +13,8 @@ import numpy as np
 from scipy import stats
 
 from diffwin.levels import FloatArray
-from diffwin.survival import ALL
+from diffwin.survival import t_quantile
+from diffwin.trials import ALL
 from diffwin.window import CONFIDENCE, NAMES, Located, Window
 
 NORMAL = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
@@ -46,14 +47,13 @@ def order(located: Sequence[Located]) -> list[Pair]:
         return []
     draws = np.stack([_decisions(b) - _decisions(a) for a, b in pairs], axis=1)
     bases = min(each.bases for each in found)
-    heavy = stats.t(bases - 1)
     spread, reach = joint(draws, bases)
-    reach *= heavy.ppf(0.5 + CONFIDENCE / 2) / NORMAL
+    reach *= t_quantile(CONFIDENCE, bases) / NORMAL
     made = []
     for k, (a, b) in enumerate(pairs):
         gap, error = float(draws[0, k]), float(spread[k])
         low, high = gap - reach * error, gap + reach * error
-        chance = float(heavy.cdf(gap / error)) if error > 0 else float(np.heaviside(gap, 0.5))
+        chance = float(stats.t.cdf(gap / error, bases - 1)) if error > 0 else float(np.heaviside(gap, 0.5))
         names = (a.window.prompt, a.window.feature, b.window.feature)
         made.append(Pair(*names, chance, gap, low, high, bool(low > 0 or high < 0)))
     return made
@@ -75,7 +75,7 @@ def _with_joint(located: Located, reach: float) -> Window:
     for name, error in zip(NAMES, located.spread, strict=True):
         point = getattr(located.window, name)
         if point is not None:
-            heavy = stats.t.ppf(0.5 + CONFIDENCE / 2, located.bases - 1) / NORMAL
+            heavy = t_quantile(CONFIDENCE, located.bases) / NORMAL
             low = min(point.low, point.log_snr - reach * heavy * float(error))
             high = max(point.high, point.log_snr + reach * heavy * float(error))
             points[name] = replace(point, joint_low=low, joint_high=high)

@@ -19,7 +19,7 @@ from diffwin.errors import BadInput
 from diffwin.estimate import Estimate, curve_table, estimates
 from diffwin.information import Information, information, information_table
 from diffwin.ledger import Ledger
-from diffwin.levels import Grid
+from diffwin.levels import EDGE, Grid
 from diffwin.order import Pair, order, with_joint_intervals
 from diffwin.plan import Plan
 from diffwin.report.findings import Findings
@@ -28,7 +28,7 @@ from diffwin.report.words import feature_name
 from diffwin.reversibility import Gap, gaps
 from diffwin.survival import Readings, readings_of
 from diffwin.version import VERSION
-from diffwin.window import CONFIDENCE, EDGE, Located, Window
+from diffwin.window import CONFIDENCE, Located, Window
 
 SCHEMA = "diffwin/windows/1"
 

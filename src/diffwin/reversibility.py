@@ -17,7 +17,8 @@ from diffwin.errors import BadInput
 from diffwin.estimate import estimate
 from diffwin.levels import Grid
 from diffwin.order import NORMAL, joint
-from diffwin.survival import ALL, Readings, Tables, t_quantile, with_resamples
+from diffwin.survival import Readings, Tables, t_quantile, with_resamples
+from diffwin.trials import ALL
 from diffwin.window import CONFIDENCE
 
 

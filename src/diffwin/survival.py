@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from diffwin.levels import FloatArray
-
-ALL = "all"
-"""The group of every base, whatever its label."""
+from diffwin.trials import ALL
 
 RESAMPLES = 500
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+ALL = "all"
+"""The group of every base, whatever its label."""
+
 
 class Mode(StrEnum):
     """Where a regeneration starts: `renoise` noises the base afresh, `branch` takes the state it passed through."""

@@ -15,11 +15,11 @@ import numpy as np
 from scipy import stats
 
 from diffwin import family
-from diffwin.levels import FloatArray, Grid
+from diffwin.levels import EDGE, FloatArray, Grid
 from diffwin.monotone import crossings, falls, isotonic
-from diffwin.survival import ALL, Curve, Readings, t_quantile
+from diffwin.survival import Curve, Readings, t_quantile
+from diffwin.trials import ALL
 
-EDGE = 0.25
 CONFIDENCE = 0.95
 FEWEST_BASES = 8
 FEWEST_IN_GROUP = 5
@@ -99,7 +99,7 @@ class Located:
     """A window with the resamples behind it.
 
     draws: (1 + R, 3) onset, decision and end in the sample (row 0) and its resamples, NaN where a resample has no
-    say; None unless the window is found. `centre`, `log_width` of the family where it was used.
+    say; None unless the window is found. fits: the family that it was read off, None for the monotone curve.
     """
 
     window: Window

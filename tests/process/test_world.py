@@ -11,28 +11,7 @@ import torch
 from diffwin.errors import BadInput
 from diffwin.process.empirical import ImageSetProcess
 from diffwin.process.world import load_world
-
-TWO = """
-kind = "gaussian-mixture"
-dimension = 2
-[[component]]
-weight = 1.0
-mean = [8.0, 0.0]
-labels = {colour = "red"}
-[[component]]
-weight = 3
-axis = {0 = -8.0}
-std = 0.5
-labels = {colour = "blue"}
-"""
-
-SET = 'kind = "image-set"\nimages = "set.npz"\n'
-
-
-def write(folder: Path, text: str) -> Path:
-    path = folder / "world.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
+from worlds import SET, TWO, write
 
 
 def test_settings_reach_the_process(tmp_path: Path) -> None:

@@ -12,27 +12,7 @@ from diffwin.errors import BadInput
 from diffwin.worlds.image_set import ImageSet
 from diffwin.worlds.mixture import GaussianMixture
 from diffwin.worlds.read import LabelledWorld, read_world
-
-TWO = """
-kind = "gaussian-mixture"
-dimension = 2
-[[component]]
-weight = 1.0
-mean = [8.0, 0.0]
-labels = {colour = "red"}
-[[component]]
-weight = 3
-axis = {0 = -8.0}
-std = 0.5
-labels = {colour = "blue"}
-"""
-SET = 'kind = "image-set"\nimages = "set.npz"\n'
-
-
-def write(folder: Path, text: str) -> Path:
-    path = folder / "world.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
+from worlds import SET, TWO, write
 
 
 def mixture(folder: Path, text: str) -> tuple[LabelledWorld, GaussianMixture]:

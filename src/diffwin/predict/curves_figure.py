@@ -14,8 +14,8 @@ from diffwin.predict.axis import frame
 from diffwin.predict.prediction import IMAGE, PredictedWindow, Prediction
 from diffwin.report.style import MUTED, PAPER, RULE, Look
 from diffwin.report.words import one_line, percent
-from diffwin.survival import ALL
 from diffwin.theory.curves import ExactCurve
+from diffwin.trials import ALL
 
 WIDTH: Final = 900
 _LEFT, _RIGHT, _FOOT, _TALL, _COLUMNS = 58, 24, 56, 330, 4

@@ -14,7 +14,7 @@ from diffwin.theory.panorama import Panorama, look
 from diffwin.theory.spectrum import collapse_time, top_between, top_eigenvalue
 from diffwin.theory.subpopulations import CriticalWindow, critical_window, members
 from diffwin.theory.tree import Node, mixture_tree
-from diffwin.window import EDGE, FIXED_FLOOR, Status
+from diffwin.window import FIXED_FLOOR, Status
 from diffwin.worlds.image_set import ImageSet
 from diffwin.worlds.read import LabelledWorld
 
@@ -117,7 +117,7 @@ def predicted_window(curve: ExactCurve, ends: tuple[float, float]) -> PredictedW
     if curve.floor >= FIXED_FLOOR:
         reason = f"fresh generations already agree in {curve.floor:.0%} of pairs"
         return PredictedWindow(*name, Status.NO_EFFECT, reason, curve.floor)
-    found = curve.window(EDGE)
+    found = curve.window()
     if found.decision.log_snr <= low:
         reason = f"never erased: more than half of it survives at the noisiest level (log-SNR {low:.2f})"
         return PredictedWindow(*name, Status.CENSORED, reason, curve.floor)

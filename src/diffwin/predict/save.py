@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from diffwin.levels import Grid, ou_time
+from diffwin.levels import EDGE, Grid, ou_time
 from diffwin.predict.curves_figure import curves_figure
 from diffwin.predict.names import decides, node_name
 from diffwin.predict.prediction import COMPONENTS, PredictedFeature, PredictedWindow, Prediction
@@ -26,7 +26,6 @@ from diffwin.theory.spectrum import spectral_log_snr, spectral_time
 from diffwin.theory.subpopulations import CriticalWindow, Threshold
 from diffwin.theory.tree import Node
 from diffwin.version import VERSION
-from diffwin.window import EDGE
 
 SCHEMA = "diffwin/theory/1"
 

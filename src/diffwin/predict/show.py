@@ -11,11 +11,11 @@ from rich.tree import Tree
 from diffwin.predict.names import decides, node_name, share
 from diffwin.predict.prediction import COMPONENTS, EPS, PredictedWindow, Prediction
 from diffwin.report.words import one_line
-from diffwin.survival import ALL
 from diffwin.theory.curves import Crossing
 from diffwin.theory.spectrum import spectral_log_snr, spectral_time
 from diffwin.theory.subpopulations import Threshold
 from diffwin.theory.tree import Node
+from diffwin.trials import ALL
 from diffwin.window import Status, Window
 from diffwin.worlds.image_set import ImageSet
 

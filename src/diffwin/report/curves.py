@@ -16,7 +16,7 @@ from diffwin.report.axis import Axis
 from diffwin.report.style import MUTED, PAPER, RULE, Look
 from diffwin.report.timeline import WIDE
 from diffwin.report.words import one_line, percent
-from diffwin.survival import ALL
+from diffwin.trials import ALL
 from diffwin.window import Window
 
 PANELS: Final = 12

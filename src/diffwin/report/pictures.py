@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffwin.report.findings import Findings
-from diffwin.survival import ALL
+from diffwin.trials import ALL
 
 THUMBNAIL: Final = 128
 Rates = dict[int, tuple[tuple[str, float], ...]]

@@ -11,7 +11,7 @@ from diffwin.report.axis import Axis
 from diffwin.report.findings import Findings
 from diffwin.report.style import Look
 from diffwin.report.words import percent, prompt_name, status_words, typeset
-from diffwin.survival import ALL
+from diffwin.trials import ALL
 from diffwin.window import Point, Status, Window
 
 

@@ -20,7 +20,7 @@ from diffwin.report.style import Drawing, Look, draw, for_page, looks
 from diffwin.report.tables import CountRow, MissingRow, WindowRow, count_rows, missing_rows, window_rows
 from diffwin.report.timeline import NARROW, WIDE, timeline
 from diffwin.report.words import Piece
-from diffwin.survival import ALL
+from diffwin.trials import ALL
 from diffwin.window import Window
 
 

@@ -12,15 +12,15 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 
-from diffwin.levels import FloatArray
+from diffwin.levels import EDGE, FloatArray
 from diffwin.theory.pair import deterministic_survival, separation_along, survival
 from diffwin.theory.panorama import Panorama
+from diffwin.trials import ALL
 from diffwin.worlds.base import Feature
 from diffwin.worlds.exact import mean_and_error, survival_of
 from diffwin.worlds.image_set import ImageSet
 from diffwin.worlds.mixture import GaussianMixture
 
-ALL = "all"
 _APART = 6.0
 """D of components whose clean samples are misread less often than once in 700."""
 
@@ -35,7 +35,7 @@ class Crossing:
 
 @dataclass(frozen=True)
 class ExactWindow:
-    """Where the normalised survival rises through `edge`, 1/2 and 1 - `edge`."""
+    """Where the normalised survival rises through EDGE, 1/2 and 1 - EDGE."""
 
     onset: Crossing
     decision: Crossing
@@ -64,9 +64,9 @@ class ExactCurve:
         inside = np.clip(log_snr, self.log_snr[0], self.log_snr[-1])
         return np.asarray(np.clip(CubicSpline(self.log_snr, self.survival)(inside), 0.0, 1.0))
 
-    def window(self, edge: float = 0.25) -> ExactWindow:
+    def window(self) -> ExactWindow:
         """Onset, decision and end."""
-        return ExactWindow(*(self.crossing(level) for level in (edge, 0.5, 1 - edge)))
+        return ExactWindow(*(self.crossing(level) for level in (EDGE, 0.5, 1 - EDGE)))
 
     def crossing(self, level: float) -> Crossing:
         """Where the normalised survival passes `level`, in (0, 1).
