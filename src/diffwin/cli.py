@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -16,12 +13,12 @@ import typer
 
 from diffwin.errors import BadInput, DiffwinError
 from diffwin.plan import Plan
+from diffwin.terminal import progress_bar as _progress
+from diffwin.terminal import show_gaps, show_prediction, table, waiting
+from diffwin.terminal import show_run as _show
 
 if TYPE_CHECKING:
-    from diffwin.predict.prediction import Prediction
-    from diffwin.predict.targets import Target
     from diffwin.results import Run
-    from diffwin.window import Window
 
 app = typer.Typer(
     name="diffwin",
@@ -152,14 +149,7 @@ def gap(
     """Say how far a model and its solver are from an exact sampler: survival of renoise less that of branch."""
     from diffwin.results import reversibility_gaps
 
-    rows = []
-    for found in reversibility_gaps(_open(renoise), _open(branch)):
-        worst = found.largest
-        widest = f"{worst['gap']:+.0%} ({worst['low']:+.0%} to {worst['high']:+.0%}) at log-SNR {worst['log_snr']:.2f}"
-        moved = "-" if found.shift is None else "{:+.2f} ({:+.2f} to {:+.2f})".format(*found.shift)
-        words = "none beyond chance" if found.reversible else "yes: try more --steps or another --solver"
-        rows.append((found.prompt, found.feature, widest, moved, words))
-    _table(("prompt", "feature", "largest gap in survival", "decision moves by", "gap"), rows)
+    show_gaps(reversibility_gaps(_open(renoise), _open(branch)))
 
 
 @app.command(epilog=THEORY_EXAMPLES)
@@ -174,29 +164,15 @@ def theory(
     from diffwin.predict.targets import resolve
 
     asked = resolve(target)
-    with _waiting("reckoning"):
+    with waiting("reckoning"):
         found = predict(asked.world, asked.ends)
         folder = out or asked.default_folder()
         paths = save(found, folder, asked.grid, asked.run)
     if as_json:
         typer.echo(json.dumps(as_dict(found, asked.grid), indent=1, ensure_ascii=False))
     else:
-        _foretell(found, asked)
+        show_prediction(found, asked)
         typer.echo(f"\n{', '.join(path.name for path in paths if path.suffix != '.svg')} in {folder}")
-
-
-def _foretell(found: Prediction, asked: Target) -> None:
-    """A prediction as tables and trees, beside what was measured if a run is given."""
-    from rich.console import Console
-
-    from diffwin.predict import show as told
-
-    typer.echo(f"{told.title(found)}; levels in log-SNR")
-    for at, (head, rows) in enumerate(told.tables(found, None if asked.run is None else asked.run.located)):
-        typer.echo()
-        _table(head, rows, whole=0 if at else 5)
-    typer.echo("\n" + "\n".join(filter(None, (*told.lines(found), asked.caveat))) + "\n")
-    Console().print(told.trees(found))
 
 
 @listing.command()
@@ -204,7 +180,7 @@ def models() -> None:
     """Models that ship with diffwin."""
     from diffwin.models import shipped
 
-    _table(
+    table(
         ("model", "kind", "what it is", "licence"),
         [(card.name, card.kind, card.description, card.licence) for card in shipped()],
     )
@@ -215,7 +191,7 @@ def list_probes() -> None:
     """Probes that ship with diffwin."""
     from diffwin.probes.definition import shipped_definitions
 
-    _table(
+    table(
         ("probe", "reads", "kind", "labels"),
         [(d.name, d.feature, d.kind, ", ".join(label.name for label in d.labels)) for d in shipped_definitions()],
     )
@@ -225,82 +201,6 @@ def _open(path: Path) -> Run:
     from diffwin.results import open_run
 
     return open_run(path)
-
-
-def _show(run: Run) -> None:
-    """The windows of whole prompts, a table a prompt, what is decided first on top; then where the report is."""
-    windows = [window for window in run.located if window.group == "all"]
-    for prompt in dict.fromkeys(window.prompt for window in windows):
-        if prompt:
-            typer.echo(f'\n"{prompt}"')
-        mine = [window for window in windows if window.prompt == prompt]
-        rows = [_told(window) for window in sorted(mine, key=_when)]
-        _table(("feature", "status", "steps done", "log-SNR (95 % interval)", "because"), rows, whole=4)
-    typer.echo(f"\n{run.evaluations:,} network rows; report: {run.folder / 'report.html'}")
-
-
-def _told(window: Window) -> tuple[str, ...]:
-    if (decided := window.decision) is None:
-        return window.feature, window.status.value, "-", "-", window.reason
-    at = f"{decided.log_snr:.2f} ({decided.low:.2f} to {decided.high:.2f})"
-    return window.feature, window.status.value, f"{decided.fraction:.0%}", at, window.reason
-
-
-def _when(window: Window) -> float:
-    return window.decision.log_snr if window.decision else math.inf
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, whole: int = 0) -> None:
-    """Print a table; the first `whole` columns are not broken over lines."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for at, name in enumerate(head):
-        table.add_column(name, overflow="fold", no_wrap=at < whole)
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error with the rows done, the rate and the time left."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("network rows"),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-    )  # fmt: skip
-    bar = Progress(*columns, console=Console(stderr=True))
-    task = bar.add_task("generating", total=None)
-
-    def update(done: int, total: int) -> None:
-        bar.start()  # not before there is work: bad input shows its one line and nothing else
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield update
-    finally:
-        bar.stop()
-
-
-@contextmanager
-def _waiting(what: str) -> Iterator[None]:
-    """A spinner on standard error, where that is a terminal."""
-    from rich.console import Console
-
-    with Console(stderr=True).status(what):
-        yield
 
 
 def _stop(status: int, message: str) -> NoReturn:

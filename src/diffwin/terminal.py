@@ -1,0 +1,121 @@
+"""What the commands print: tables of windows, gaps and predictions, and signs of life while they work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from diffwin.trials import ALL
+
+if TYPE_CHECKING:
+    from diffwin.predict.prediction import Prediction
+    from diffwin.predict.targets import Target
+    from diffwin.results import Run
+    from diffwin.reversibility import Gap
+    from diffwin.window import Window
+
+
+def show_run(run: Run) -> None:
+    """The windows of whole prompts, a table a prompt, what is decided first on top; then where the report is."""
+    windows = [window for window in run.located if window.group == ALL]
+    for prompt in dict.fromkeys(window.prompt for window in windows):
+        if prompt:
+            typer.echo(f'\n"{prompt}"')
+        mine = [window for window in windows if window.prompt == prompt]
+        rows = [_told(window) for window in sorted(mine, key=_when)]
+        table(("feature", "status", "steps done", "log-SNR (95 % interval)", "because"), rows, whole=4)
+    typer.echo(f"\n{run.evaluations:,} network rows; report: {run.folder / 'report.html'}")
+
+
+def _told(window: Window) -> tuple[str, ...]:
+    if (decided := window.decision) is None:
+        return window.feature, window.status.value, "-", "-", window.reason
+    at = f"{decided.log_snr:.2f} ({decided.low:.2f} to {decided.high:.2f})"
+    return window.feature, window.status.value, f"{decided.fraction:.0%}", at, window.reason
+
+
+def _when(window: Window) -> float:
+    return window.decision.log_snr if window.decision else math.inf
+
+
+def show_gaps(gaps: Iterable[Gap]) -> None:
+    """A row for each prompt and feature: the largest gap, how far the decision moves, and what to do about it."""
+    rows = []
+    for found in gaps:
+        worst = found.largest
+        widest = f"{worst['gap']:+.0%} ({worst['low']:+.0%} to {worst['high']:+.0%}) at log-SNR {worst['log_snr']:.2f}"
+        moved = "-" if found.shift is None else "{:+.2f} ({:+.2f} to {:+.2f})".format(*found.shift)
+        words = "none beyond chance" if found.reversible else "yes: try more --steps or another --solver"
+        rows.append((found.prompt, found.feature, widest, moved, words))
+    table(("prompt", "feature", "largest gap in survival", "decision moves by", "gap"), rows)
+
+
+def show_prediction(found: Prediction, asked: Target) -> None:
+    """A prediction as tables and trees, beside what was measured if a run is given."""
+    from rich.console import Console
+
+    from diffwin.predict import show as told
+
+    typer.echo(f"{told.title(found)}; levels in log-SNR")
+    for at, (head, rows) in enumerate(told.tables(found, None if asked.run is None else asked.run.located)):
+        typer.echo()
+        table(head, rows, whole=0 if at else 5)
+    typer.echo("\n" + "\n".join(filter(None, (*told.lines(found), asked.caveat))) + "\n")
+    Console().print(told.trees(found))
+
+
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, whole: int = 0) -> None:
+    """Print a table; the first `whole` columns are not broken over lines."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for at, name in enumerate(head):
+        grid.add_column(name, overflow="fold", no_wrap=at < whole)
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))
+    Console().print(grid)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error with the rows done, the rate and the time left."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("network rows"),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    bar = Progress(*columns, console=Console(stderr=True))
+    task = bar.add_task("generating", total=None)
+
+    def update(done: int, total: int) -> None:
+        bar.start()  # not before there is work: bad input shows its one line and nothing else
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield update
+    finally:
+        bar.stop()
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A spinner on standard error, where that is a terminal."""
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
