@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from diffwin.errors import BadInput, DiffwinError
-from diffwin.plan import Plan
+from diffwin.plan import GENERATIONS, REPEATS, Plan
 from diffwin.terminal import progress_bar as _progress
 from diffwin.terminal import show_gaps, show_prediction, table, waiting
 from diffwin.terminal import show_run as _show
@@ -40,7 +40,7 @@ Examples:
 
   diffwin probe --prompt "a cook"
 
-  diffwin probe --prompt "a person" --prompt "a judge" --bases 64
+  diffwin probe --prompt "a person" --prompt "a judge" --precision 0.3
 
   diffwin probe --model noto-emoji
 
@@ -77,12 +77,20 @@ def probe(
     steps: Annotated[int | None, typer.Option(help="Denoising steps of a full generation.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Classifier-free guidance scale; 1 is none.")] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="What guidance steers away from.")] = None,
-    bases: Annotated[int | None, typer.Option(help=f"Images a prompt to start from {_default('bases')}.")] = None,
-    repeats: Annotated[
-        int | None, typer.Option(help=f"Regenerations of each image at each level {_default('repeats')}.")
+    precision: Annotated[
+        float | None, typer.Option(help="Go on until every decision point is known to this half-width in log-SNR.")
     ] = None,
+    precision_edges: Annotated[float | None, typer.Option(help="The same for onsets and ends.")] = None,
+    budget: Annotated[
+        int | None, typer.Option(help=f"Network rows to spend at most (default: {GENERATIONS:,} generations a prompt).")
+    ] = None,
+    bases: Annotated[int | None, typer.Option(help="Images a prompt to start from, at most.")] = None,
     levels: Annotated[
-        int | None, typer.Option(help=f"Noise levels measured, even in log-SNR {_default('levels')}.")
+        int | None,
+        typer.Option(help="Measure an even grid of so many noise levels instead."),
+    ] = None,
+    repeats: Annotated[
+        int | None, typer.Option(help=f"Regenerations of each image at each level of that grid (default: {REPEATS}).")
     ] = None,
     seed: Annotated[int | None, typer.Option(help=f"Same seed, same noise, on any machine {_default('seed')}.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
@@ -100,14 +108,15 @@ def probe(
 
     given = {
         "prompts": prompt, "model": model, "probes": probes, "mode": mode, "solver": solver, "eta": eta,
-        "steps": steps, "guidance": guidance, "negative_prompt": negative_prompt, "bases": bases, "repeats": repeats,
-        "levels": levels, "seed": seed, "device": device, "dtype": dtype, "slots": slots, "revision": revision,
+        "steps": steps, "guidance": guidance, "negative_prompt": negative_prompt, "precision": precision,
+        "precision_edges": precision_edges, "budget": budget, "bases": bases, "repeats": repeats, "levels": levels,
+        "seed": seed, "device": device, "dtype": dtype, "slots": slots, "revision": revision,
     }  # fmt: skip
     plan = Plan.make(**{name: value for name, value in given.items() if value is not None})
     if dry_run:
         job = prepare(plan)
         folder = out or job.plan.default_folder()
-        typer.echo(f"{job.cost():,} network rows at levels {', '.join(map(str, job.levels))} into {folder}")
+        typer.echo(f"{job.outlook()} into {folder}")
         return
     with _progress() as progress:
         finished = run(plan, out, progress=progress)

@@ -29,6 +29,11 @@ class Estimate:
     uncorrected: str
     located: dict[str, Located]
 
+    @property
+    def used(self) -> dict[str, Curve]:
+        """The curves that the windows were read off."""
+        return self.raw if self.uncorrected else self.corrected
+
 
 def estimate(
     readings: Readings,
@@ -37,13 +42,14 @@ def estimate(
     *,
     seed: int = 0,
     groups: Sequence[str] | None = None,
+    resamples: int = RESAMPLES,
 ) -> Estimate:
     """Curves and windows of one feature, for every group that has bases or for the `groups` named.
 
     Windows are read off the corrected curves where the probe's confusion matrix is known and can be undone; the same
     `seed` gives the same resamples of bases to every feature of a prompt.
     """
-    weights = with_resamples(readings, seed)
+    weights = with_resamples(readings, seed, resamples)
     tables = Tables.of(readings, weights)
     raw = {group: Curve.of(tables, readings, group) for group in groups or readings.groups}
     corrected, why = _corrected(readings, raw, weights, correction, seed)
@@ -69,7 +75,7 @@ def _corrected(
         return raw, ""
     if not correction.possible:
         return {}, BLIND
-    tables = corrected_tables(readings, weights, correction.inverses(RESAMPLES, seed))
+    tables = corrected_tables(readings, weights, correction.inverses(len(weights) - 1, seed))
     curves = {group: corrected_curve(readings, curve, tables, correction) for group, curve in raw.items()}
     return curves, REPEATED if errors_repeat(next(iter(curves.values()))) else ""
 

@@ -97,6 +97,28 @@ def _logit_w(floor: FloatArray, group: str) -> FloatArray:
     return np.asarray(logit(np.clip(np.where(floor >= 0.5, two, floor), _SAFE, 0.5)))
 
 
+def survival(theta: FloatArray, log_snr: FloatArray, group: str) -> FloatArray:
+    """Survival (rows, levels) at any log-SNR (levels,) under theta = (centre, ln width, logit floor), (rows, 3)."""
+    log_d = (log_snr - theta[:, :1]) / (2 * np.exp(theta[:, 1:2])) + _LOG_2
+    floor = expit(theta[:, 2:])
+    return np.asarray(floor + (1 - floor) * _shape(log_d, np.broadcast_to(_logit_w(floor, group), log_d.shape))[0])
+
+
+def crossings(theta: FloatArray, values: Sequence[float], group: str) -> FloatArray:
+    """Log-SNR (rows, values) at which the normalised survival of each row of theta passes each value."""
+    log_d = _log_d_at(tuple(values), _logit_w(expit(theta[:, 2]), group))
+    return np.asarray(theta[:, :1] + 2 * np.exp(theta[:, 1:2]) * (log_d - _LOG_2))
+
+
+def through(points: FloatArray, values: Sequence[float], logit_floor: FloatArray, group: str) -> FloatArray:
+    """theta (rows, 3) of the curves of a floor that pass the middle one of three `values` where the middle one of
+    `points` (rows, 3) lies, with the distance of the outer two."""
+    log_d = _log_d_at(tuple(values), _logit_w(expit(logit_floor), group))
+    width = np.maximum((points[:, 2] - points[:, 0]) / (2 * (log_d[:, 2] - log_d[:, 0])), np.exp(-2.5))
+    centre = points[:, 1] - 2 * width * (log_d[:, 1] - _LOG_2)
+    return np.stack([centre, np.log(width), logit_floor], axis=1)
+
+
 def fit(curve: Curve, fresh: float) -> Fits:
     """Fit every usable row of a curve.
 

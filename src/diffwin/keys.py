@@ -3,6 +3,11 @@
 A key names (seed, prompt, base, level, repeat, purpose); noise for one of its steps comes from a Philox counter
 (Salmon et al. 2011) whose top word is that step. So the same trial gets the same noise in any batch, order, process or
 resumption. Drawn in float32 on the CPU and then moved.
+
+Repeats come in antithetic pairs: 1 has the noise of 0 with its sign turned, 3 that of 2, and so on. Each alone has the
+law it should; what the noise pushes out of a feature in one of them it tends to keep in the other, so that their mean
+varies less (Hammersley and Morton 1956; measured in benchmarks/README.md). The bases, on which intervals rest, stay
+independent.
 """
 
 from __future__ import annotations
@@ -23,13 +28,14 @@ Purpose = Literal["start", "erase", "step"]
 
 @dataclass(frozen=True)
 class Key:
-    """The address of one generation's noise."""
+    """The address of one generation's noise, and its sign."""
 
     seed: int
     prompt: str
     base: int
     level: int
     repeat: int
+    sign: int = 1
 
     @classmethod
     def of_base(cls, seed: int, base: Base) -> Key:
@@ -38,7 +44,8 @@ class Key:
 
     @classmethod
     def of_trial(cls, seed: int, trial: Trial) -> Key:
-        return cls(seed, trial.prompt, trial.base, trial.level, trial.repeat)
+        turned = trial.repeat % 2
+        return cls(seed, trial.prompt, trial.base, trial.level, trial.repeat - turned, -1 if turned else 1)
 
     @cached_property
     def _prefix(self) -> bytes:
@@ -52,7 +59,8 @@ class Key:
         words = _Words(digest)
         counter = np.array([0, 0, 0, step], np.uint64)
         stream = np.random.Philox(words, counter=counter)  # type: ignore[arg-type]  # numpy's stubs know SeedSequence only
-        return np.random.Generator(stream).standard_normal(shape, dtype=np.float32)
+        drawn = np.random.Generator(stream).standard_normal(shape, dtype=np.float32)
+        return drawn if self.sign > 0 else -drawn
 
 
 class _Words(ISeedSequence):

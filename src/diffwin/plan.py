@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from diffwin.errors import BadInput
 from diffwin.trials import Mode
@@ -19,8 +19,24 @@ IDENTITY = ("model", "revision", "mode", "solver", "eta", "steps", "guidance", "
 LONGEST_PROMPT = 100_000
 
 
+BASES, REPEATS, LEVELS = 40, 2, 9
+"""The even grid, where part of it is named and the rest is not."""
+
+GENERATIONS = 1000
+"""The budget of a prompt, in full generations, where none is named."""
+
+PATIENCE = 20
+"""How many such budgets a run that was asked for a precision spends at most."""
+
+
 class Plan(BaseModel):
-    """What to run. None means the model's own choice, filled in when the model's card is read."""
+    """What to run. None means the model's own choice, filled in when the model's card is read.
+
+    `levels` or `repeats` ask for an even grid: `bases` images a prompt, regenerated `repeats` times from each of
+    `levels` noise levels. Without them regenerations go where they narrow the intervals most, until every decision
+    point is known to a half-width of `precision` in log-SNR (the edges to `precision_edges`), or until `budget` network
+    rows are spent; `bases` then is the most there may be.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,9 +50,12 @@ class Plan(BaseModel):
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None
     guidance: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
     negative_prompt: str = ""
-    bases: Annotated[int, Field(ge=1, le=1_000_000)] = 40
-    repeats: Annotated[int, Field(ge=1, le=1_000_000)] = 2
-    levels: Annotated[int, Field(ge=1, le=1000)] = 9
+    bases: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    repeats: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    levels: Annotated[int, Field(ge=1, le=1000)] | None = None
+    precision: Annotated[float, Field(gt=0, le=10)] | None = None
+    precision_edges: Annotated[float, Field(gt=0, le=10)] | None = None
+    budget: Annotated[int, Field(ge=1, le=10**12)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: str = "auto"
     dtype: str = "auto"
@@ -56,6 +75,21 @@ class Plan(BaseModel):
                 raise ValueError(f"a prompt has {len(prompt)} characters; {LONGEST_PROMPT} are read at most")
         return tuple(dict.fromkeys(prompts))
 
+    @model_validator(mode="after")
+    def _one_way(self) -> Plan:
+        adaptive = [name for name in ("precision", "precision_edges", "budget") if getattr(self, name) is not None]
+        if adaptive and not self.adaptive:
+            option = adaptive[0].replace("_", "-")
+            raise ValueError(f"--{option} chooses the levels by itself; leave --levels and --repeats out, or it")
+        if self.precision_edges is not None and self.precision is None:
+            raise ValueError("--precision-edges goes with --precision; give both")
+        return self
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether levels and bases are chosen as the run goes."""
+        return self.levels is None and self.repeats is None
+
     @classmethod
     def make(cls, **fields: Any) -> Plan:
         """A plan, or BadInput with the first field that cannot be used."""
@@ -63,10 +97,10 @@ class Plan(BaseModel):
             return cls(**fields)
         except ValidationError as error:
             first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"][:1]) or "plan"
-            option = "--prompt" if field == "prompts" else "--" + field.replace("_", "-")
+            field = ".".join(str(part) for part in first["loc"][:1])
+            option = {"prompts": "--prompt", "": "the plan"}.get(field, "--" + field.replace("_", "-"))
             message = str(first["msg"]).removeprefix("Value error, ")
-            given = "" if field == "prompts" else f" (given: {str(first['input'])[:60]})"
+            given = "" if field in ("prompts", "") else f" (given: {str(first['input'])[:60]})"
             raise BadInput(f"{message}{given}", where=option) from None
 
     def identity(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from diffwin.report.page import write_report
 from diffwin.report.words import feature_name
 from diffwin.reversibility import Gap, gaps
 from diffwin.survival import Readings, readings_of
+from diffwin.trials import ALL
 from diffwin.version import VERSION
 from diffwin.window import CONFIDENCE, Located, Window
 
@@ -62,6 +63,11 @@ class Run:
         with Ledger.reading(self.folder) as ledger:
             return ledger.samples()
 
+    @property
+    def levels(self) -> list[int]:
+        """The levels that were regenerated from, ascending."""
+        return sorted(int(level) for level in self.samples["level"].unique() if level)
+
     @cached_property
     def observations(self) -> pd.DataFrame:
         """One row an image and feature: label index (NaN if missing) and probabilities."""
@@ -75,11 +81,7 @@ class Run:
     @cached_property
     def estimates(self) -> list[Estimate]:
         """Curves and windows of every prompt and feature, with the resamples behind them."""
-        corrections = {
-            feature: Correction(np.array(told["matrix"]), None if told["counts"] is None else tuple(told["counts"]))
-            for feature, told in self.record.get("confusion", {}).items()
-        }
-        return estimates(self.readings, self.grid, corrections, seed=self.plan.seed)
+        return estimates(self.readings, self.grid, corrections_of(self.record), seed=self.plan.seed)
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -212,8 +214,8 @@ class Run:
         yield "model", model["name"]
         yield "mode", plan["mode"]
         yield "solver", f"{model['solver']} ({kind}), {self.grid.top} steps, guidance {plan['guidance']:g}"
-        yield "levels measured", ", ".join(map(str, record["levels"]))
-        yield "bases, repeats", f"{plan['bases']} a prompt, {plan['repeats']} a base and level"
+        yield "levels measured", ", ".join(map(str, self.levels))
+        yield "bases", f"{self.samples.loc[self.samples['level'] == 0].groupby('prompt').size().max()} a prompt"
         yield "network rows", f"{self.evaluations:,}"
         yield "seed", str(plan["seed"])
         for name, value in model["provenance"].items():
@@ -234,11 +236,23 @@ class Run:
                 reasons[each.uncorrected].append(name)
         return reasons
 
+    def _unreached(self) -> Iterator[str]:
+        """Which decision points are less sure than was asked for."""
+        asked = self.plan.precision
+        if asked is None:
+            return
+        found = [window for window in self.located if window.group == ALL and window.decision is not None]
+        halves = [(w, (w.decision.high - w.decision.low) / 2) for w in found if w.decision is not None]
+        short = [f"{w.feature} {half:.2f}" for w, half in halves if half > asked]
+        if short:
+            yield f"A half-width of {asked:g} in log-SNR was asked for and not reached by: {', '.join(short)}."
+
     def _caveats(self) -> Iterator[str]:
         for why, names in self._corrections().items():
             told = f"is not corrected for errors of reading: {why}" if why else "is corrected for errors of reading"
             verb = "survives" if len(names) == 1 else "survive"
             yield f"How often the {' and the '.join(names)} {verb} {told}."
+        yield from self._unreached()
         if not self.record["model"]["stochastic"]:
             yield "The solver is deterministic: its survival follows another law than that of a stochastic one."
         if (top := float(self.grid.log_snr[-1])) > -6.0:
@@ -248,6 +262,14 @@ class Run:
             )
         if (count := int(self.samples["missing"].notna().sum())) > 0:
             yield f"{count} images are missing; they count neither as survived nor as lost."
+
+
+def corrections_of(record: dict[str, Any]) -> dict[str, Correction]:
+    """What is known of each probe's errors, by feature."""
+    return {
+        feature: Correction(np.array(told["matrix"]), None if told["counts"] is None else tuple(told["counts"]))
+        for feature, told in record.get("confusion", {}).items()
+    }
 
 
 def reversibility_gaps(renoise: Run, branch: Run) -> list[Gap]:

@@ -6,8 +6,9 @@ the report follow from the ledger alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -16,13 +17,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from diffwin.allocate import Adaptive, Aim, Design, Even
 from diffwin.errors import BadInput
+from diffwin.estimate import Estimate, estimate
 from diffwin.ledger import Ledger, Sample
 from diffwin.models import ModelCard, describe
 from diffwin.pictures import load_pictures, save_pictures
-from diffwin.plan import Plan
-from diffwin.results import Run
-from diffwin.trials import Base, Mode, Trial
+from diffwin.plan import BASES, GENERATIONS, LEVELS, PATIENCE, REPEATS, Plan
+from diffwin.results import Run, corrections_of
+from diffwin.survival import RESAMPLES, readings_of
+from diffwin.trials import ALL, Base, Mode, Trial
 from diffwin.version import VERSION
 
 if TYPE_CHECKING:
@@ -34,6 +38,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
 """Called with (network rows done, network rows in all) as samples finish."""
+
+LOOK = 100
+"""Resamples behind an interval that only says what to regenerate next; one that stops a run is the final one."""
 
 CHUNK = 32
 """Finished samples that are decoded, read and written together."""
@@ -84,7 +91,6 @@ class Job:
     plan: Plan
     process: Process
     probes: Sequence[Probe]
-    levels: tuple[int, ...]
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -95,28 +101,41 @@ class Job:
         """The plan's identity and the content of its model: a folder with other weights is another model."""
         return self.plan.identity() | {"content": self.process.provenance.get("content", "")}
 
-    @property
-    def bases(self) -> list[Base]:
-        return [Base(prompt, index) for prompt in self.prompts for index in range(self.plan.bases)]
+    @cached_property
+    def allocator(self) -> Even | Adaptive:
+        """Who says what to regenerate."""
+        plan, process = self.plan, self.process
+        if not plan.adaptive:
+            levels = process.grid.spread(plan.levels or LEVELS)
+            return Even(Design.even(plan.bases or BASES, process.grid.top, levels, plan.repeats or REPEATS))
+        usual = GENERATIONS * process.cost(process.grid.top) * len(self.prompts)
+        budget = plan.budget or (usual if plan.precision is None else PATIENCE * usual)
+        aim = Aim(budget, plan.precision, plan.precision_edges, plan.bases)
+        return Adaptive(process.grid, process.cost, aim)
 
-    @property
-    def trials(self) -> Iterator[Trial]:
-        """Noisiest first, so that no long walk is left alone at the end."""
-        for level in sorted(self.levels, reverse=True):
-            for prompt in self.prompts:
-                for base in range(self.plan.bases):
-                    yield from (Trial(prompt, base, level, repeat) for repeat in range(self.plan.repeats))
+    @cached_property
+    def first(self) -> dict[str, Design]:
+        """What is generated before anything is known; all that there is to an even grid."""
+        return self.allocator.first(self.prompts)
 
     def cost(self) -> int:
-        """Network rows of the whole plan."""
-        walks = self.process.cost(self.process.grid.top) + self.plan.repeats * sum(map(self.process.cost, self.levels))
-        return len(self.prompts) * self.plan.bases * walks
+        """Network rows of the first designs."""
+        return sum(design.rows(self.process.cost) for design in self.first.values())
+
+    def outlook(self) -> str:
+        """What the plan would cost, in words."""
+        levels = ", ".join(map(str, sorted({level for design in self.first.values() for level in design.levels})))
+        rows = f"{self.cost():,} network rows at levels {levels}"
+        if isinstance(self.allocator, Even):
+            return rows
+        aim = self.allocator.aim
+        until = "" if aim.precision is None else f"until half-widths of {aim.precision:g} in log-SNR, "
+        return f"{rows}, then where intervals narrow most: {until}{aim.budget:,} rows at most,"
 
     def record(self, before: dict[str, Any] | None) -> dict[str, Any]:
         """What the results need to know of the run, joined with what an earlier, smaller plan put there."""
         empty: dict[str, Any] = {
             "plan": {"prompts": []},
-            "levels": [],
             "labels": {},
             "sensitive": [],
             "probes": {},
@@ -136,7 +155,6 @@ class Job:
                 "provenance": process.provenance,
             },
             "grid": {name: getattr(grid, name).tolist() for name in ("alpha", "sigma", "time")},
-            "levels": sorted({*before["levels"], *self.levels}),
             "labels": before["labels"] | {each.feature: list(each.labels) for each in self.probes},
             "sensitive": sorted({*before["sensitive"], *(each.feature for each in self.probes if each.sensitive)}),
             "probes": before["probes"] | {each.name: each.provenance for each in self.probes},
@@ -195,7 +213,7 @@ def prepare(plan: Plan) -> Job:
         )
     # the grid may be coarser than asked for, and results name what was done
     plan = plan.model_copy(update={"steps": process.grid.top, "solver": process.solver, "guidance": process.guidance})
-    return Job(plan, process, probes, process.grid.spread(plan.levels))
+    return Job(plan, process, probes)
 
 
 def fill(plan: Plan, card: ModelCard) -> Plan:
@@ -212,23 +230,72 @@ class _Work:
     def __init__(self, job: Job, ledger: Ledger, progress: Progress) -> None:
         self.job, self.ledger, self.progress = job, ledger, progress
         self.features = frozenset(each.feature for each in job.probes)
-        self.keep = job.levels if job.plan.mode is Mode.BRANCH else ()
+        self._start, self._total = job.process.evaluations, 0
 
     def do(self) -> None:
-        held = self._held()
-        bases = [base for base in self.job.bases if not self._holds(base, held)]
-        trials = [trial for trial in self.job.trials if trial not in held]
+        """One round after another. A round is on record before it begins, so that a killed run goes on with it."""
+        designs: dict[str, Design] | None = self._begun()
+        held = int(self.ledger.samples()["evaluations"].sum())
+        estimates: list[Estimate] = []
+        while designs is not None:
+            self._total = max(self._total, self.job.allocator.expected(designs, estimates) - held)
+            if self.job.plan.adaptive:
+                told = {prompt: design.as_dict() for prompt, design in designs.items()}
+                self.ledger.put(designs=self._recorded() | told)
+            self._carry_out(designs)
+            estimates = self._estimates()
+            designs = self.job.allocator.next(designs, estimates)
+
+    def _recorded(self) -> dict[str, Any]:
+        return dict(self.ledger.get("designs") or {})
+
+    def _begun(self) -> dict[str, Design]:
+        """What an adaptive run of this folder had decided on, or the first designs."""
+        told = self._recorded() if self.job.plan.adaptive else {}
+        return {prompt: Design.of(told[prompt]) if prompt in told else new for prompt, new in self.job.first.items()}
+
+    def _estimates(self) -> list[Estimate]:
+        """What is known so far of every feature, for the allocator; an even grid asks for nothing."""
+        plan = self.job.plan
+        if not plan.adaptive:
+            return []
+        seen = self.ledger.observations()
+        seen = seen[seen["prompt"].isin(self.job.prompts) & seen["feature"].isin(self.features)]
+        record = self.ledger.get("record")
+        grid, corrections = self.job.process.grid, corrections_of(record)
+        resamples = LOOK if plan.precision is None else RESAMPLES
+        return [
+            estimate(each, grid, corrections.get(each.feature), seed=plan.seed, groups=[ALL], resamples=resamples)
+            for each in readings_of(seen, record["labels"], list(grid.log_snr))
+        ]
+
+    def _keep(self, designs: Mapping[str, Design]) -> tuple[int, ...]:
+        """The levels whose states branch mode starts from; an adaptive run may come to need any."""
+        if self.job.plan.mode is not Mode.BRANCH:
+            return ()
+        if self.job.plan.adaptive:
+            return tuple(range(1, self.job.process.grid.top + 1))
+        return tuple({level for design in designs.values() for level in design.levels})
+
+    def _carry_out(self, designs: Mapping[str, Design]) -> None:
+        """Make the bases and regenerations of some designs that are not there yet."""
+        held, keep = self._held(), self._keep(designs)
+        wanted = [Base(prompt, index) for prompt, design in designs.items() for index in range(design.bases)]
+        bases = [base for base in wanted if not self._holds(base, held, keep)]
+        trials = [trial for prompt, design in designs.items() for trial in design.trials(prompt) if trial not in held]
+        trials.sort(key=lambda trial: -trial.level)  # no long walk is left alone at the end
         cost = self.job.process.cost
-        self._total = len(bases) * cost(self.job.process.grid.top) + sum(cost(trial.level) for trial in trials)
-        self._start = self.job.process.evaluations
-        for chunk in _chunks(self.job.process.sample(bases, self.keep), CHUNK):
+        done = self.job.process.evaluations - self._start
+        left = len(bases) * cost(self.job.process.grid.top) + sum(cost(trial.level) for trial in trials)
+        self._total = max(self._total, done + left)
+        for chunk in _chunks(self.job.process.sample(bases, keep), CHUNK):
             states = [(g.base, 0, g.state.numpy()) for g in chunk]
             states += [(g.base, level, state.numpy()) for g in chunk for level, state in g.passed.items()]
             self._write([(_as_trial(g.base), g.state) for g in chunk], states)
         lost = self._lost()
         trials = [trial for trial in trials if trial.of not in lost]
-        for done in _chunks(self.job.process.regenerate(trials, self._state, self.job.plan.mode), CHUNK):
-            self._write(done)
+        for finished in _chunks(self.job.process.regenerate(trials, self._state, self.job.plan.mode), CHUNK):
+            self._write(finished)
 
     def _held(self) -> set[Trial]:
         """Samples that need no work: read by every probe, or missing. Kept pictures are read by new probes first."""
@@ -256,11 +323,11 @@ class _Work:
             readings = self._read(load_pictures(self.ledger.folder, [image for _, _, image in chunk]))
             self.ledger.add([Sample(t, cost, im, None, r) for (t, cost, im), r in zip(chunk, readings, strict=True)])
 
-    def _holds(self, base: Base, held: set[Trial]) -> bool:
+    def _holds(self, base: Base, held: set[Trial], keep: Sequence[int]) -> bool:
         """Whether a base is there, with every state that branch mode starts from."""
         if _as_trial(base) not in held:
             return False
-        return not self.keep or {(base.index, level) for level in self.keep} <= self.ledger.kept(base.prompt)
+        return not keep or {(base.index, level) for level in keep} <= self.ledger.kept(base.prompt)
 
     def _lost(self) -> set[Base]:
         samples = self.ledger.samples()

@@ -25,7 +25,7 @@ class Target:
         """Log-SNR of the noisiest and the cleanest level measured, or to be measured."""
         if self.run is None:
             return self.world.ends
-        levels = self.run.record["levels"]
+        levels = self.run.levels
         return float(self.run.grid.log_snr[max(levels)]), float(self.run.grid.log_snr[min(levels)])
 
     @property

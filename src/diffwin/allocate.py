@@ -1,0 +1,352 @@
+"""What to regenerate next: the levels and bases that narrow the intervals asked for, weighed by what they cost.
+
+A design says how many bases a prompt has and how often each is regenerated from each level. The even grid is one
+design. The adaptive allocator begins with a few regenerations over the whole noise axis, then enlarges the design in
+rounds: each time by what lessens the variance of the decision points most for a network row, under the two-component
+family fitted so far (a c-optimal design, averaged over the resamples because the fit is uncertain; Chaloner and Larntz
+1989). A round grows with what was spent, so that the data are looked at a dozen times, not at every trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from diffwin import family
+from diffwin.errors import BadInput
+from diffwin.estimate import Estimate
+from diffwin.levels import FloatArray, Grid
+from diffwin.survival import Curve, Readings
+from diffwin.trials import ALL, Trial
+from diffwin.window import VALUES, Located, Status, fresh_counts
+
+Cost = Callable[[int], int]
+"""Network rows of one regeneration from a level; from the top one, of a base."""
+
+FIRST_BASES = 48
+FIRST_EXPLORED = 24
+EXPLORED_LEVELS = 10
+EXPLORED_SHARE = 0.12
+"""The least share of the network rows that goes to levels all over the axis, whatever the fit says."""
+GROWTH = 0.25
+"""A round spends this share of what was spent before it."""
+PAIR = 2
+"""Repeats are added in pairs, whose noise is antithetic."""
+PAIRS = 16
+"""How many pairs are added at a time."""
+NEAR = 5.0
+"""Levels farther than this in log-SNR from every decision point are left to the exploration."""
+DRAWS = 16
+LIKELY = 0.1
+"""What the correlation between regenerations of one base is taken for before there are pairs enough to tell."""
+LIKELY_PAIRS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """What there shall be of one prompt: how often each base is regenerated from each level.
+
+    counts: (bases, N + 1), column 0 unused.
+    """
+
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def even(cls, bases: int, top: int, levels: Sequence[int], repeats: int) -> Design:
+        counts = np.zeros((bases, top + 1), np.int64)
+        counts[:, list(levels)] = repeats
+        return cls(counts)
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Design:
+        """From `as_dict`."""
+        counts = np.zeros((told["bases"], told["top"] + 1), np.int64)
+        for level, column in told["counts"].items():
+            counts[: len(column), int(level)] = column
+        return cls(counts)
+
+    def as_dict(self) -> dict[str, Any]:
+        columns = {str(level): self.counts[:, level].tolist() for level in self.levels}
+        return {"bases": self.bases, "top": self.counts.shape[1] - 1, "counts": columns}
+
+    @property
+    def bases(self) -> int:
+        return len(self.counts)
+
+    @property
+    def levels(self) -> list[int]:
+        return [int(level) for level in np.flatnonzero(self.counts.any(axis=0))]
+
+    def trials(self, prompt: str) -> Iterator[Trial]:
+        """Noisiest first, so that no long walk is left alone at the end."""
+        for level in reversed(self.levels):
+            for base, count in enumerate(self.counts[:, level]):
+                yield from (Trial(prompt, base, level, repeat) for repeat in range(count))
+
+    def rows(self, cost: Cost) -> int:
+        """Network rows of the whole design, its bases among them."""
+        each = [cost(level) for level in range(self.counts.shape[1])]
+        return self.bases * each[-1] + int(self.counts.sum(axis=0) @ each)
+
+    def looked_at(self, levels: Sequence[int], bases: int) -> Design:
+        """With each of so many bases regenerated once, at least, from each of some levels."""
+        counts = self.counts.copy()
+        counts[:bases, list(levels)] = np.maximum(counts[:bases, list(levels)], 1)
+        return Design(counts)
+
+    def with_pairs(self, level: int, pairs: int) -> Design:
+        """With a pair of repeats more at a level for those bases that have the fewest there, and in all."""
+        counts = self.counts.copy()
+        fewest = np.lexsort((np.arange(self.bases), counts.sum(axis=1), counts[:, level]))[:pairs]
+        counts[fewest, level] += PAIR
+        return Design(counts)
+
+    def with_bases(self, bases: int) -> Design:
+        """With new bases."""
+        return Design(np.concatenate([self.counts, np.zeros((bases, self.counts.shape[1]), np.int64)]))
+
+
+@dataclass(frozen=True)
+class Even:
+    """The same design for every prompt, and nothing after it."""
+
+    design: Design
+
+    def first(self, prompts: Sequence[str]) -> dict[str, Design]:
+        return dict.fromkeys(prompts, self.design)
+
+    def next(self, designs: Mapping[str, Design], estimates: Sequence[Estimate]) -> dict[str, Design] | None:
+        return None
+
+    def expected(self, designs: Mapping[str, Design], estimates: Sequence[Estimate]) -> int:
+        """Nothing beyond the design itself."""
+        return 0
+
+
+@dataclass(frozen=True)
+class Aim:
+    """When to stop: at a half-width of every decision's interval, of the edges' too, or after so many network rows."""
+
+    budget: int
+    precision: float | None = None
+    edges: float | None = None
+    most_bases: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptive:
+    """Enlarges the designs of all prompts together until the aim is met."""
+
+    grid: Grid
+    cost: Cost
+    aim: Aim
+
+    @cached_property
+    def explore(self) -> tuple[int, ...]:
+        return self.grid.spread(EXPLORED_LEVELS)
+
+    def first(self, prompts: Sequence[str]) -> dict[str, Design]:
+        """A look at the whole axis; BadInput if the budget does not pay for it."""
+        bases = min(FIRST_BASES, self.aim.most_bases or FIRST_BASES)
+        design = Design.even(bases, self.grid.top, (), 0).looked_at(self.explore, FIRST_EXPLORED)
+        least = len(prompts) * design.rows(self.cost)
+        if least > self.aim.budget:
+            raise BadInput(
+                f"a first look at the noise levels costs {least:,} network rows, and the budget is {self.aim.budget:,}",
+                where="--budget",
+                cure="give more, or measure a few --levels on a few --bases",
+            )
+        return dict.fromkeys(prompts, design)
+
+    def next(self, designs: Mapping[str, Design], estimates: Sequence[Estimate]) -> dict[str, Design] | None:
+        """The designs of the next round, or None: the aim is met, or nothing that could help can be paid for.
+
+        `estimates` are those of the group `all`, for every prompt and feature that has been read.
+        """
+        wanted = [each for each in estimates if self._wanted(each)]
+        spent = self.spent(designs)
+        room = min(self.aim.budget - spent, max(1, int(GROWTH * spent)))
+        designs, looked = self._looked_on(dict(designs), estimates, room)
+        targets = [_Target.of(each, self.grid) for each in wanted]
+        moved = self._enlarged(designs, targets, room - looked)
+        return moved if self.spent(moved) > spent else None
+
+    def spent(self, designs: Mapping[str, Design]) -> int:
+        return sum(design.rows(self.cost) for design in designs.values())
+
+    def expected(self, designs: Mapping[str, Design], estimates: Sequence[Estimate]) -> int:
+        """Network rows that the aim will have taken, as far as can be told: variance falls as rows grow."""
+        if self.aim.precision is None:
+            return self.aim.budget
+        short = [self._shortfall(each) for each in estimates]
+        return min(self.aim.budget, int(self.spent(designs) * max([1.0, *short]) ** 2))
+
+    def _shortfall(self, estimate: Estimate) -> float:
+        """By how much an interval is wider than it shall be; below 1 where it is narrow enough."""
+        window = estimate.located[ALL].window
+        if self.aim.precision is None or window.status is not Status.FOUND:
+            return 0.0
+        wanted = [(window.decision, self.aim.precision)]
+        if self.aim.edges is not None:
+            wanted += [(point, self.aim.edges) for point in (window.onset, window.end)]
+        return max(
+            ((point.high - point.low) / (2 * width) for point, width in wanted if point is not None), default=0.0
+        )
+
+    def met(self, estimate: Estimate) -> bool:
+        """Whether a feature's interval is as narrow as asked for; so it is where there is no window."""
+        return self.aim.precision is not None and self._shortfall(estimate) <= 1
+
+    def _wanted(self, estimate: Estimate) -> bool:
+        return estimate.located[ALL].window.status is Status.FOUND and not self.met(estimate)
+
+    def _looked_on(
+        self, designs: dict[str, Design], estimates: Sequence[Estimate], room: int
+    ) -> tuple[dict[str, Design], int]:
+        """The exploration kept at its share, and carried on where a feature's outcome still hangs on it."""
+        before = self.spent(designs)
+        for prompt, design in designs.items():
+            looked = int((design.counts[:, self.explore] > 0).all(axis=1).sum())
+            open_ = any(_open(each) for each in estimates if each.readings.prompt == prompt)
+            due = int(EXPLORED_SHARE * design.rows(self.cost) / sum(map(self.cost, self.explore)))
+            grown = design.looked_at(self.explore, max(looked + FIRST_EXPLORED // 2 if open_ else 0, due))
+            tried = designs | {prompt: grown}
+            if self.spent(tried) - before <= room:
+                designs = tried
+        return designs, self.spent(designs) - before
+
+    def _enlarged(self, designs: dict[str, Design], targets: Sequence[_Target], room: int) -> dict[str, Design]:
+        """Greedily, one move after another, what lessens the summed variance most for a row, while it can be paid."""
+        while True:
+            moves = [
+                (gain / rows, prompt, design)
+                for prompt in designs
+                for gain, rows, design in self._moves(prompt, designs[prompt], targets)
+                if rows <= room and gain > 0
+            ]
+            if not moves:
+                return designs
+            _, prompt, design = max(moves, key=lambda move: move[0])
+            room -= design.rows(self.cost) - designs[prompt].rows(self.cost)
+            designs = designs | {prompt: design}
+
+    def _moves(self, prompt: str, design: Design, targets: Sequence[_Target]) -> Iterator[tuple[float, int, Design]]:
+        """Each way to enlarge one prompt's design, with the variance it takes away and the rows it costs."""
+        mine = [each for each in targets if each.prompt == prompt]
+        if not mine:
+            return
+        now, rows = sum(each.variance(design) for each in mine), design.rows(self.cost)
+        for tried in self._enlargements(design, mine):
+            gain = now - sum(each.variance(tried) for each in mine)
+            yield gain, tried.rows(self.cost) - rows, tried
+
+    def _enlargements(self, design: Design, targets: Sequence[_Target]) -> Iterator[Design]:
+        """A few pairs more at each level near a decision, for bases that are there and for new ones."""
+        near = sorted({level for each in targets for level in each.near})
+        some = min(PAIRS, design.bases)
+        yield from (design.with_pairs(level, some) for level in near)
+        if self.aim.most_bases is None or design.bases + some <= self.aim.most_bases:
+            more = design.with_bases(some)
+            yield from (more.with_pairs(level, some) for level in near)
+
+
+def _open(estimate: Estimate) -> bool:
+    """Whether looking at more levels could still change the outcome."""
+    return estimate.located[ALL].window.status not in (Status.FOUND, Status.NO_EFFECT)
+
+
+@dataclass(frozen=True, eq=False)
+class _Target:
+    """One decision point, and what is known of how its variance follows from a design.
+
+    For regenerations with mean S and variance V at each level, correlated by `rho` within a base, the estimate that
+    weighs levels by information I = sum_l n_l J_l J_l' / V_l has variance c' I^-1 M I^-1 c, c the gradient of the
+    decision and M the variance of the score (the sandwich of Liang and Zeger 1986 with an exchangeable correlation).
+    """
+
+    prompt: str
+    grid: Grid
+    near: tuple[int, ...]
+    slopes: FloatArray  # (draws, levels of the grid + 1, 3): d survival / d theta
+    variances: FloatArray  # (draws, levels + 1)
+    gradient: FloatArray  # (draws, 3): d decision / d theta
+    floor: FloatArray  # (draws,): variance of one fresh count, floor (1 - floor)
+    fresh: float  # fresh counts that a base is worth
+    rho: float
+
+    @classmethod
+    def of(cls, estimate: Estimate, grid: Grid) -> _Target:
+        located, curve = estimate.located[ALL], estimate.used[ALL]
+        theta = _draws(located, curve)
+        x = np.where(np.isfinite(grid.log_snr), grid.log_snr, 50.0)
+        slopes = _jacobian(lambda at: family.survival(at, x, ALL), theta)
+        a, b = curve.scale
+        share = np.clip(a + b * family.survival(theta, x, ALL), 0.01, 0.99)
+        decision = family.crossings(theta, (0.5,), ALL)[:, 0]
+        gradient = _jacobian(lambda at: family.crossings(at, (0.5,), ALL), theta)[:, 0]
+        low, high = decision.min() - NEAR, decision.max() + NEAR
+        near = tuple(level for level in range(1, grid.top + 1) if low <= x[level] <= high)
+        floor = expit(theta[:, 2])
+        return cls(
+            estimate.readings.prompt, grid, near, slopes, share * (1 - share) / b**2, gradient,
+            floor * (1 - floor), fresh_counts(curve) / curve.bases, correlation(estimate.readings),
+        )  # fmt: skip
+
+    def variance(self, design: Design) -> float:
+        """Predicted variance of the decision point in log-SNR squared, averaged over the draws."""
+        counts = design.counts.sum(axis=0)
+        weights = self.slopes / self.variances[..., None]
+        information = np.einsum("l,dli,dlj->dij", counts, weights, self.slopes)
+        information[:, 1, 1] += 1.0
+        fresh = self.fresh * design.bases
+        information[:, 2, 2] += fresh * self.floor
+        to = np.linalg.solve(information, self.gradient[..., None])[..., 0]
+        scores = np.einsum("dli,di->dl", weights, to) * np.sqrt(self.variances)
+        found = (counts * scores**2).sum(axis=1) + to[:, 2] ** 2 * fresh * self.floor
+        of_bases = (scores @ design.counts.T) ** 2 - scores**2 @ design.counts.T
+        found += self.rho * of_bases.sum(axis=1)
+        return float(np.median(found))
+
+
+def _draws(located: Located, curve: Curve) -> FloatArray:
+    """The family (draws, 3) through onset, decision and end of the sample and some of its resamples."""
+    assert located.draws is not None
+    told = np.flatnonzero(np.isfinite(located.draws).all(axis=1) & (curve.floor < 1))
+    picked = told[np.linspace(0, len(told) - 1, min(DRAWS, len(told))).astype(int)]
+    floor = np.clip(curve.floor[picked], 0.01, 0.99)
+    return family.through(located.draws[picked], VALUES, np.asarray(logit(floor)), ALL)
+
+
+def _jacobian(of: Callable[[FloatArray], FloatArray], theta: FloatArray, step: float = 1e-3) -> FloatArray:
+    """(rows, n, 3): d of (rows, n) / d theta (rows, 3), by central differences."""
+    moved = [(of(theta + move) - of(theta - move)) / (2 * step) for move in step * np.eye(3)]
+    return np.stack(moved, axis=2)
+
+
+def correlation(readings: Readings) -> float:
+    """Correlation between regenerations of one base, over all levels where some survive and some do not.
+
+    Each outcome less its level's mean, divided by its standard deviation; the mean product of pairs within a base,
+    drawn towards `LIKELY` while there are few pairs.
+    """
+    read, survived = readings.read.astype(float), readings.survived.astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = survived.sum(axis=0) / read.sum(axis=0)
+        inside = (mean > 0.02) & (mean < 0.98)
+        residual = ((survived - read * mean) / np.sqrt(mean * (1 - mean)))[:, inside]
+    trials = read[:, inside].sum(axis=1)
+    products = residual.sum(axis=1) ** 2 - (residual_squares(survived, read, mean))[:, inside].sum(axis=1)
+    pairs = (trials**2 - trials).sum()
+    return float(np.clip((products.sum() + LIKELY * LIKELY_PAIRS) / (pairs + LIKELY_PAIRS), 0.0, 0.9))
+
+
+def residual_squares(survived: FloatArray, read: FloatArray, mean: FloatArray) -> FloatArray:
+    """Sum over the regenerations of a base and level of their squared standardised residuals."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((survived * (1 - mean) ** 2 + (read - survived) * mean**2) / (mean * (1 - mean)))
