@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import textwrap
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from diffwin.errors import BadInput
@@ -44,6 +46,37 @@ def test_writing_a_sample_twice_keeps_one(tmp_path: Path) -> None:
         ledger.add([_sample()])
         ledger.add([_sample()])
         assert len(ledger.samples()) == len(ledger.observations()) == 1
+
+
+def test_parts_hold_every_row_once_and_each_base_before_its_regenerations(tmp_path: Path) -> None:
+    with Ledger.writing(tmp_path) as ledger:
+        for prompt, base, level in product(("b", "a"), range(7), (2, 0, 1)):
+            readings = {"f": np.array([1.0, 0.0]), "g": np.array([np.nan, np.nan])}
+            ledger.add([Sample(Trial(prompt, base, level, 0), level, None, None, readings)])
+        parts = list(ledger.observations_in_parts(5))
+        joined = pd.concat(parts, ignore_index=True)
+        order = ["prompt", "feature", "base", "level", "repeat"]
+        pd.testing.assert_frame_equal(joined.sort_values(order, ignore_index=True), ledger.observations())
+        assert max(map(len, parts)) == 5
+        at = {
+            key: where
+            for where, key in enumerate(joined[["prompt", "base", "level", "feature"]].itertuples(index=False))
+        }
+        assert all(at[prompt, base, 0, feature] <= where for (prompt, base, _, feature), where in at.items())
+        samples = pd.concat(ledger.samples_in_parts(5), ignore_index=True)
+        pd.testing.assert_frame_equal(
+            samples.sort_values(["prompt", "base", "level"], ignore_index=True), ledger.samples()
+        )
+        assert ledger.evaluations() == samples["evaluations"].sum()
+
+
+def test_changes_count_what_is_written(tmp_path: Path) -> None:
+    with Ledger.writing(tmp_path) as ledger:
+        assert ledger.changes == 0
+        ledger.add([_sample()])
+        ledger.put(record={})
+        ledger.add([_sample(repeat=1), _sample(repeat=2)])
+        assert ledger.changes == 2
 
 
 def test_another_plan_is_refused_with_the_difference(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -113,3 +115,51 @@ def _readings_with(labels: np.ndarray) -> Readings:
     counts = np.ones((bases, 1, 3), np.int64)
     none = np.zeros(1, np.int64)
     return Readings("", "f", ("a", "b", "c"), labels, counts, np.ones((bases, 1)), none, np.array([1]), np.array([0.0]))
+
+
+def test_a_large_run_read_in_parts_gives_what_counting_one_by_one_gives() -> None:
+    frame = _many_observations()
+    labels, axis = {"two": ("a", "b"), "three": ("a", "b", "c")}, np.linspace(9, -9, 10)
+    along_key = frame.sort_values(["prompt", "base", "level", "repeat", "feature"])
+    parts = (along_key[at : at + 997] for at in range(0, len(along_key), 997))
+    for whole, gathered in zip(readings_of(frame, labels, axis), readings_of(parts, labels, axis), strict=True):
+        counts, agreement, missing = _counted(frame, whole)
+        for drawn in (whole, gathered):
+            np.testing.assert_array_equal(drawn.counts, counts)
+            np.testing.assert_array_equal(drawn.missing, missing)
+            np.testing.assert_allclose(drawn.agreement, agreement, rtol=1e-12)
+
+
+def _many_observations() -> pd.DataFrame:
+    """About 50,000 readings of two prompts and features, a tenth of them missing, in no order."""
+    rng = np.random.default_rng(0)
+    frames = []
+    for prompt, (feature, size) in product(("p", "q"), (("two", 2), ("three", 3))):
+        again = pd.MultiIndex.from_product([range(300), (1, 2, 5, 9), range(10)]).to_frame(index=False)
+        again.columns = pd.Index(["base", "level", "repeat"])
+        bases = pd.DataFrame({"base": range(300), "level": 0, "repeat": 0})
+        rows = pd.concat([bases, again], ignore_index=True).assign(prompt=prompt, feature=feature)
+        shares = rng.dirichlet(np.ones(size), len(rows))
+        gone = rng.random(len(rows)) < 0.1
+        rows["label"] = np.where(gone, np.nan, shares.argmax(axis=1))
+        rows["probabilities"] = [None if lost else row.tobytes() for lost, row in zip(gone, shares, strict=True)]
+        frames.append(rows)
+    return pd.concat(frames, ignore_index=True).sample(frac=1, random_state=0)
+
+
+def _counted(frame: pd.DataFrame, drawn: Readings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Counts, agreement and missing of one prompt and feature, one observation after another."""
+    rows = frame[(frame["prompt"] == drawn.prompt) & (frame["feature"] == drawn.feature)]
+    base_of = {row.base: row for row in rows[rows["level"] == 0].itertuples()}
+    level_at = {level: at for at, level in enumerate(drawn.levels)}
+    counts, agreement = np.zeros(drawn.counts.shape, int), np.zeros(drawn.agreement.shape)
+    missing = np.zeros(len(level_at), int)
+    for row in rows[rows["level"] > 0].itertuples():
+        base = base_of[row.base]
+        if np.isnan(row.label) or np.isnan(base.label):
+            missing[level_at[row.level]] += 1
+            continue
+        counts[row.base, level_at[row.level], int(row.label)] += 1
+        both = np.frombuffer(row.probabilities) * np.frombuffer(base.probabilities)
+        agreement[row.base, level_at[row.level]] += both.sum()
+    return counts, agreement, missing

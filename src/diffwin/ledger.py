@@ -12,15 +12,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from diffwin.errors import BadInput, DiffwinError
 from diffwin.trials import Base, Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMAT = 1
 _TABLES = """
@@ -56,6 +57,22 @@ class Sample:
         return self.trial.level == 0
 
 
+PART = 50_000
+"""Rows held at once where a large ledger is read part by part."""
+
+_COUNT_CHANGE = "INSERT INTO meta VALUES ('changes', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"
+
+# CROSS keeps the tables in this order, so that rows come along the primary key and nothing is sorted
+_SAMPLES = (
+    "SELECT p.text AS prompt, base, level, repeat, evaluations, image, missing "
+    "FROM samples s CROSS JOIN prompts p ON p.id = s.prompt"
+)
+_OBSERVATIONS = (
+    "SELECT p.text AS prompt, base, level, repeat, feature, label, probabilities "
+    "FROM observations o CROSS JOIN prompts p ON p.id = o.prompt"
+)
+
+
 class Ledger:
     """A run's record; open it with `writing` to add to it or `reading` to look at it."""
 
@@ -67,6 +84,8 @@ class Ledger:
     @contextmanager
     def writing(cls, folder: Path) -> Iterator[Ledger]:
         """The one writer of a run folder, which is made if need be."""
+        from filelock import FileLock, Timeout
+
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(folder / ".lock", timeout=0)
@@ -106,6 +125,11 @@ class Ledger:
                 [(name, json.dumps(value)) for name, value in values.items()],
             )
 
+    @property
+    def changes(self) -> int:
+        """How often samples were written: results of the same count are of the same samples."""
+        return int(self.get("changes") or 0)
+
     def claim(self, identity: dict[str, Any]) -> None:
         """Bind the folder to a plan's identity, or refuse with the difference."""
         held, form = self.get("identity"), self.get("format")
@@ -143,6 +167,7 @@ class Ledger:
         address = {id(s): (self._prompt(s.trial.prompt), s.trial.base, s.trial.level, s.trial.repeat) for s in samples}
         kept = [(self._prompt(b.prompt), b.index, level, *_packed(state)) for b, level, state in states]
         with self._db:
+            self._db.execute(_COUNT_CHANGE)
             self._db.executemany("INSERT OR REPLACE INTO states VALUES (?,?,?,?,?,?)", kept)
             self._db.executemany(
                 "INSERT OR REPLACE INTO samples VALUES (?,?,?,?,?,?,?)",
@@ -169,19 +194,33 @@ class Ledger:
 
     def samples(self) -> pd.DataFrame:
         """prompt, base, level, repeat, evaluations, image, missing: one row a sample, in order."""
-        return pd.read_sql_query(
-            "SELECT p.text AS prompt, base, level, repeat, evaluations, image, missing FROM samples s "
-            "JOIN prompts p ON p.id = s.prompt ORDER BY p.text, base, level, repeat",
-            self._db,
-        )
+        return self._table(f"{_SAMPLES} ORDER BY p.text, base, level, repeat")
 
     def observations(self) -> pd.DataFrame:
         """prompt, base, level, repeat, feature, label (index, NaN if missing), probabilities (bytes of float64)."""
-        return pd.read_sql_query(
-            "SELECT p.text AS prompt, base, level, repeat, feature, label, probabilities FROM observations o "
-            "JOIN prompts p ON p.id = o.prompt ORDER BY p.text, feature, base, level, repeat",
-            self._db,
-        )
+        return self._table(f"{_OBSERVATIONS} ORDER BY p.text, feature, base, level, repeat")
+
+    def samples_in_parts(self, size: int = PART) -> Iterator[pd.DataFrame]:
+        """The samples, `size` rows at a time, each base before its regenerations."""
+        return self._parts(f"{_SAMPLES} ORDER BY s.prompt, base, level, repeat", size)
+
+    def observations_in_parts(self, size: int = PART) -> Iterator[pd.DataFrame]:
+        """The observations, `size` rows at a time, each base before its regenerations."""
+        return self._parts(f"{_OBSERVATIONS} ORDER BY o.prompt, base, level, repeat, feature", size)
+
+    def evaluations(self) -> int:
+        """Network rows behind the samples held."""
+        return int(self._db.execute("SELECT ifnull(sum(evaluations), 0) FROM samples").fetchone()[0])
+
+    def _table(self, query: str, *values: Any) -> pd.DataFrame:
+        import pandas as pd
+
+        return pd.read_sql_query(query, self._db, params=values)
+
+    def _parts(self, query: str, size: int) -> Iterator[pd.DataFrame]:
+        import pandas as pd
+
+        return pd.read_sql_query(query, self._db, chunksize=size)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ the unit of every interval.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -228,39 +228,88 @@ def _wilson(share: FloatArray, count: FloatArray, z: FloatArray) -> tuple[FloatA
 
 
 def readings_of(
-    observations: pd.DataFrame, labels: Mapping[str, Sequence[str]], level_log_snr: Sequence[float]
+    observations: pd.DataFrame | Iterable[pd.DataFrame],
+    labels: Mapping[str, Sequence[str]],
+    level_log_snr: Sequence[float],
 ) -> list[Readings]:
     """What each feature's probe read for each prompt, from a ledger's observations.
 
     observations: columns prompt, base, level, repeat, feature, label (index; NaN where missing), probabilities (bytes
-    of float64); level 0 is the base.
+    of float64); level 0 is the base. One table, or the parts of one in which no base comes after its regenerations:
+    a part is counted and let go, so that memory grows with bases and levels, not with repeats.
     """
     axis = np.asarray(level_log_snr, np.float64)
-    return [
-        _readings(str(prompt), str(feature), tuple(labels[str(feature)]), rows, axis)
-        for (prompt, feature), rows in observations.groupby(["prompt", "feature"], sort=True)
-    ]
+    tallies: dict[tuple[str, str], _Tally] = {}
+    for part in [observations] if isinstance(observations, pd.DataFrame) else observations:
+        for (prompt, feature), rows in part.groupby(["prompt", "feature"], sort=False):
+            key = str(prompt), str(feature)
+            if key not in tallies:
+                tallies[key] = _Tally(tuple(labels[key[1]]), len(axis))
+            tallies[key].add(rows)
+    return [tallies[key].readings(*key, axis) for key in sorted(tallies)]
 
 
-def _readings(prompt: str, feature: str, labels: tuple[str, ...], rows: pd.DataFrame, axis: FloatArray) -> Readings:
-    is_base = (rows["level"] == 0).to_numpy()
-    bases, trials = rows[is_base], rows[~is_base]
-    index = pd.Index(bases["base"].to_numpy())
-    levels = np.unique(trials["level"].to_numpy()).astype(np.int64)
-    base, level = index.get_indexer(pd.Index(trials["base"])), np.searchsorted(levels, trials["level"].to_numpy())
-    base_labels, label = _labels(bases), _labels(trials)
-    known = (label >= 0) & (base_labels[base] >= 0)
-    counts = np.zeros((len(index), len(levels), len(labels)), np.int64)
-    np.add.at(counts, (base[known], level[known], label[known]), 1)
-    agreement = np.zeros(counts.shape[:2])
-    shares = _probabilities(trials, len(labels)) * _probabilities(bases, len(labels))[base]
-    np.add.at(agreement, (base[known], level[known]), shares.sum(axis=1)[known])
-    missing = np.bincount(level[~known], minlength=len(levels))
-    return Readings(prompt, feature, labels, base_labels, counts, agreement, missing, levels, axis[levels])
+class _Tally:
+    """Counts the observations of one prompt and feature as they pass.
+
+    A cell is (base, level, label + 1) of regenerations as one number; where their label is missing that is -1.
+    """
+
+    def __init__(self, labels: tuple[str, ...], levels: int) -> None:
+        self._labels, self._shape = labels, (levels, len(labels) + 1)
+        # of each base, ascending: index, label and probabilities
+        self._bases, self._base_labels = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._shares = np.zeros((0, len(labels)))
+        # cells, how many regenerations each holds, and the sum of their agreement with their base
+        self._counted: list[tuple[NDArray[np.int64], NDArray[np.int64], FloatArray]] = []
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Count observations whose bases are among them or came before."""
+        base, level = rows["base"].to_numpy(np.int64), rows["level"].to_numpy(np.int64)
+        label, shares = _indices(rows), _probabilities(rows, len(self._labels))
+        again = level > 0
+        self._add_bases(base[~again], label[~again], shares[~again])
+        at, known = self._find(base[again])
+        same = np.zeros(len(at))
+        same[known] = (shares[again][known] * self._shares[at[known]]).sum(axis=1)
+        cell = (base[again] * self._shape[0] + level[again]) * self._shape[1] + label[again] + 1
+        cells, which, counts = np.unique(cell, return_inverse=True, return_counts=True)
+        self._counted.append((cells, counts.astype(np.int64), np.asarray(np.bincount(which, same), np.float64)))
+
+    def _add_bases(self, base: NDArray[np.int64], label: NDArray[np.int64], shares: FloatArray) -> None:
+        joined = np.concatenate([self._bases, base])
+        ascending = np.argsort(joined)
+        self._bases = joined[ascending]
+        self._base_labels = np.concatenate([self._base_labels, label])[ascending]
+        self._shares = np.concatenate([self._shares, shares])[ascending]
+
+    def _find(self, base: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The position of each base, and whether it is there and has a label."""
+        if not len(self._bases):
+            return np.zeros(len(base), np.int64), np.zeros(len(base), np.bool_)
+        at = np.minimum(np.searchsorted(self._bases, base), len(self._bases) - 1)
+        return at, (self._bases[at] == base) & (self._base_labels[at] >= 0)
+
+    def readings(self, prompt: str, feature: str, axis: FloatArray) -> Readings:
+        cells, number, same = (np.concatenate(column) for column in zip(*self._counted, strict=True))
+        rest, label = np.divmod(cells, self._shape[1])
+        base, level = np.divmod(rest, self._shape[0])
+        levels, level = np.unique(level, return_inverse=True)
+        at, known = self._find(base)
+        known &= label > 0
+        counts = np.zeros((len(self._bases), len(levels), len(self._labels)), np.int64)
+        np.add.at(counts, (at[known], level[known], label[known] - 1), number[known])
+        agreement = np.zeros(counts.shape[:2])
+        np.add.at(agreement, (at[known], level[known]), same[known])
+        missing = np.bincount(level[~known], number[~known], len(levels)).astype(np.int64)
+        return Readings(
+            prompt, feature, self._labels, self._base_labels, counts, agreement, missing, levels, axis[levels]
+        )
 
 
-def _labels(rows: pd.DataFrame) -> NDArray[np.int64]:
-    return rows["label"].fillna(-1).to_numpy().astype(np.int64)
+def _indices(rows: pd.DataFrame) -> NDArray[np.int64]:
+    """The label of each row, -1 where it is missing."""
+    return rows["label"].astype(np.float64).fillna(-1).to_numpy().astype(np.int64)
 
 
 def _probabilities(rows: pd.DataFrame, labels: int) -> FloatArray:
