@@ -66,3 +66,10 @@ def test_a_base_and_a_trial_never_share_an_address() -> None:
     trial = Key.of_trial(7, Trial("a cook", 3, level=0, repeat=0))
     assert base != trial
     assert not np.array_equal(base.noise("step", 1, (8,)), trial.noise("step", 1, (8,)))
+
+
+def test_the_second_of_a_pair_of_repeats_has_the_noise_of_the_first_with_its_sign_turned() -> None:
+    first, second, third = (Key.of_trial(7, Trial("a cook", 3, 20, repeat)) for repeat in range(3))
+    for purpose in ("erase", "step"):
+        np.testing.assert_array_equal(second.noise(purpose, 5, (16,)), -first.noise(purpose, 5, (16,)))
+    assert not np.any(np.abs(third.noise("step", 5, (16,))) == np.abs(first.noise("step", 5, (16,))))

@@ -17,7 +17,7 @@ from scipy.optimize import brentq
 
 import diffwin
 from diffwin.errors import BadInput
-from diffwin.plan import Plan
+from diffwin.plan import GENERATIONS, PATIENCE, Plan
 from diffwin.results import reversibility_gaps
 from diffwin.run import prepare
 from simulated import exact_survival
@@ -68,7 +68,7 @@ def test_a_run_folder_holds_what_the_contract_says(tmp_path: Path) -> None:
     told = _windows(run.folder)
     assert {"schema", "diffwin", "model", "solver", "stochastic", "mode", "guidance", "steps", "seed"} <= set(told)
     job = prepare(run.plan)
-    assert told["evaluations"] == job.cost() == job.plan.bases * (30 + 2 * sum(job.levels))
+    assert told["evaluations"] == job.cost() == 16 * (30 + 2 * sum(run.levels))
 
 
 def test_the_same_command_again_changes_nothing_and_costs_nothing(tmp_path: Path) -> None:
@@ -116,11 +116,46 @@ def test_killed_in_the_middle_the_same_command_ends_with_the_same_numbers(tmp_pa
     assert _windows(tmp_path / "cut") == _windows(tmp_path / "whole")
 
 
-def _kill_when_under_way(command: str, folder: Path) -> None:
-    """Start a run and kill it as soon as its ledger holds some regenerations."""
+def test_an_adaptive_run_that_is_killed_ends_with_the_same_numbers(tmp_path: Path) -> None:
+    model, size = hypercube(tmp_path).as_posix(), {"budget": 12_000, "steps": 40}
+    whole = diffwin.probe(model=model, out=tmp_path / "whole", **size)
+    assert 0.9 * 12_000 < whole.evaluations <= 12_000
+    command = f"import diffwin; diffwin.probe(model={model!r}, out={str(tmp_path / 'cut')!r}, **{size!r})"
+    _kill_when_under_way(command, tmp_path / "cut", since=300)  # after the first look, 240 regenerations
+    left = len(diffwin.open_run(tmp_path / "cut").samples)
+    assert 0 < left < len(whole.samples)
+    subprocess.run([sys.executable, "-c", command], check=True)
+    assert _windows(tmp_path / "cut") == _windows(tmp_path / "whole")
+
+
+def test_a_run_asked_for_a_precision_stops_when_every_decision_has_it(tmp_path: Path) -> None:
+    model = hypercube(tmp_path, sizes=(10.0, 3.0)).as_posix()
+    run = diffwin.probe(model=model, precision=0.5, steps=40, out=tmp_path / "run")
+    halves = run.windows.query("group == 'all'").eval("decision_high - decision_low") / 2
+    assert halves.le(0.5).all()
+    assert run.evaluations < PATIENCE * GENERATIONS * 40
+    spent: list[int] = []
+    diffwin.probe(
+        model=model, precision=0.5, steps=40, out=tmp_path / "run", progress=lambda done, total: spent.append(done)
+    )
+    assert spent == []
+    capped = diffwin.probe(model=model, precision=0.01, budget=9_000, steps=40, out=tmp_path / "capped")
+    assert capped.evaluations <= 9_000
+    assert any("was asked for and not reached" in caveat for caveat in capped.findings().caveats)
+
+
+def test_an_adaptive_branch_run_has_the_states_of_any_level(tmp_path: Path) -> None:
+    model = hypercube(tmp_path, sizes=(10.0,)).as_posix()
+    run = diffwin.probe(model=model, mode="branch", budget=9_000, steps=40, out=tmp_path / "run")
+    assert run.windows.query("group == 'all'")["status"].eq("found").all()
+    assert len(run.levels) > 10  # levels that no first look had
+
+
+def _kill_when_under_way(command: str, folder: Path, since: int = 100) -> None:
+    """Start a run and kill it as soon as its ledger holds so many regenerations."""
     with subprocess.Popen([sys.executable, "-c", command]) as process:
         while process.poll() is None:
-            if (folder / "run.sqlite").exists() and _regenerations(folder) > 100:
+            if (folder / "run.sqlite").exists() and _regenerations(folder) > since:
                 os.kill(process.pid, signal.SIGKILL)
                 break
             time.sleep(0.01)
@@ -161,7 +196,7 @@ def test_a_prompt_for_a_world_without_prompts_is_refused(tmp_path: Path) -> None
 
 def test_a_plan_can_be_priced_without_running_it(tmp_path: Path) -> None:
     job = prepare(Plan.make(model=hypercube(tmp_path).as_posix(), **SMALL))
-    assert job.cost() == 16 * (30 + 2 * sum(job.levels))
+    assert job.cost() == 16 * (30 + 2 * sum(job.process.grid.spread(6)))
 
 
 def test_the_number_of_slots_changes_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""Designs grow only, and an adaptive run spends its rows where intervals narrow."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from diffwin.allocate import PAIR, Adaptive, Aim, Design, Even, correlation
+from diffwin.errors import BadInput
+from diffwin.estimate import estimate
+from diffwin.survival import Readings
+from diffwin.trials import ALL
+from simulated import exact_crossing, grid, readings
+from simulated_runs import simulate
+
+GRID = grid(23)
+
+
+def _cost(level: int) -> int:
+    return level
+
+
+def test_an_even_design_is_every_base_at_every_level() -> None:
+    design = Design.even(5, 23, (3, 8), 2)
+    assert design.rows(_cost) == 5 * (23 + 2 * (3 + 8))
+    trials = list(design.trials("a"))
+    assert len(trials) == len(set(trials)) == 5 * 2 * 2
+    assert [trial.level for trial in trials] == [8] * 10 + [3] * 10
+    assert Even(design).next({"a": design}, []) is None
+
+
+def test_a_design_outlives_its_record() -> None:
+    design = Design.even(4, 23, (), 0).looked_at((2, 9), 3).with_pairs(9, 2).with_bases(2)
+    again = Design.of(json.loads(json.dumps(design.as_dict())))
+    np.testing.assert_array_equal(again.counts, design.counts)
+
+
+def test_enlarged_designs_hold_all_that_was_there() -> None:
+    design = Design.even(6, 23, (), 0).looked_at((2, 9), 3)
+    grown = design.with_pairs(9, 4).with_bases(3).with_pairs(9, 4).looked_at((2, 9), 5)
+    assert set(design.trials("a")) < set(grown.trials("a"))
+
+
+def test_pairs_go_to_the_bases_that_have_the_fewest() -> None:
+    design = Design.even(6, 23, (), 0).looked_at((2, 9), 2)
+    np.testing.assert_array_equal(design.with_pairs(9, 4).counts[:, 9], [1, 1, PAIR, PAIR, PAIR, PAIR])
+    np.testing.assert_array_equal(design.with_pairs(5, 4).counts[:, 5], [0, 0, PAIR, PAIR, PAIR, PAIR])
+
+
+def test_a_budget_that_does_not_pay_for_a_look_is_refused() -> None:
+    with pytest.raises(BadInput, match="first look"):
+        Adaptive(GRID, _cost, Aim(100)).first(["a"])
+
+
+def test_bases_that_differ_are_told_from_bases_that_do_not() -> None:
+    def of(kept: np.ndarray) -> Readings:
+        labels, none = np.zeros(len(kept), np.int64), np.zeros(1, np.int64)
+        counts = np.stack([kept, 6 - kept], axis=1)[:, None, :]
+        return Readings("", "f", ("a", "b"), labels, counts, kept[:, None] * 1.0, none, np.array([1]), np.zeros(1))
+
+    rng, bases = np.random.default_rng(0), 4000
+    share = rng.beta(2, 2, bases)  # correlation within a base: var(share) / (mean (1 - mean)) = 1/5
+    assert correlation(of(rng.binomial(6, share))) == pytest.approx(0.2, abs=0.03)
+    assert correlation(of(rng.binomial(6, 0.5, bases))) == pytest.approx(0.0, abs=0.02)
+
+
+@pytest.fixture(scope="module")
+def adaptive_run() -> tuple[int, Readings]:
+    """A run of two components at mu = 10, and what it spent."""
+    aim = Aim(budget=12_000)
+    run = simulate(GRID, {"side": (10.0, 0.5)}, aim, seed=3)
+    return run.rows, run.readings[0]
+
+
+def test_the_budget_is_nearly_spent_and_never_exceeded(adaptive_run: tuple[int, Readings]) -> None:
+    assert 0.9 * 12_000 < adaptive_run[0] <= 12_000
+
+
+def test_most_regenerations_stand_near_the_decision(adaptive_run: tuple[int, Readings]) -> None:
+    read = adaptive_run[1].read.sum(axis=0)
+    near = np.abs(adaptive_run[1].log_snr - exact_crossing(0.5)) < 1.5
+    assert read[near].sum() > 0.5 * read.sum()
+
+
+def test_the_interval_is_half_as_wide_as_an_even_grids_for_the_same_rows(adaptive_run: tuple[int, Readings]) -> None:
+    rows, adaptive = adaptive_run
+    repeats = 4
+    bases = round(rows / (23 + repeats * sum(range(1, 24))))
+    even = readings(max(bases, 10), repeats, seed=3, where=GRID)
+    halves = []
+    for each in (adaptive, even):
+        window = estimate(each, GRID, groups=[ALL]).located[ALL].window
+        assert window.decision is not None
+        halves.append((window.decision.high - window.decision.low) / 2)
+    assert halves[0] < halves[1] / 1.5
