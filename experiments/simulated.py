@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import expit, logit
@@ -55,7 +56,7 @@ def exact_crossing(value: float, mu: float = MU, prior: float = 0.5) -> float:
 
 def readings(
     bases: int,
-    repeats: int,
+    repeats: int | NDArray[np.int64],
     seed: int,
     where: Grid | None = None,
     prior: float = 0.5,
@@ -63,7 +64,7 @@ def readings(
     feature: str = "side",
     mode: Mode = Mode.BRANCH,
 ) -> Readings:
-    """Two labels with shares `prior` and 1 - `prior`."""
+    """Two labels with shares `prior` and 1 - `prior`; `repeats` is one number or that of each (bases, levels)."""
     where = where or grid()
     rng = np.random.default_rng(seed)
     levels = np.arange(1, where.top + 1)
@@ -71,13 +72,33 @@ def readings(
     labels = (rng.random(bases) >= prior).astype(np.int64)
     log_odds = logit(prior) * np.where(labels == 0, 1, -1)
     d = separation(log_snr, mu)
-    z = _noise(rng, bases, repeats, np.sqrt(expit(log_snr)), mode)
+    taken = np.broadcast_to(repeats, (bases, where.top))
+    most = int(taken.max())
+    z = _noise(rng, bases, most, np.sqrt(expit(log_snr)), mode)
     keeps = expit((d**2 / 2)[:, None] + d[:, None] * z + log_odds[:, None, None])
-    survived = (rng.random((bases, where.top, repeats)) < keeps).sum(axis=2)
+    kept = rng.random((bases, where.top, most)) < keeps
+    survived = (kept & (np.arange(most) < taken[:, :, None])).sum(axis=2)
     mine = labels[:, None, None] == np.arange(2)
-    counts = np.where(mine, survived[:, :, None], repeats - survived[:, :, None])
+    counts = np.where(mine, survived[:, :, None], (taken - survived)[:, :, None])
     none = np.zeros(where.top, np.int64)
     return Readings("", feature, ("left", "right"), labels, counts, survived.astype(float), none, levels, log_snr)
+
+
+def uneven(bases: int, where: Grid, at: float, seed: int, *, scattered: int = 12, near: int = 700) -> NDArray[np.int64]:
+    """Repeats (bases, levels) of a run that looked about and then settled near log-SNR `at`.
+
+    `scattered` regenerations of different bases at every level, and `near` spread over all bases at each of the two
+    levels around `at`.
+    """
+    rng = np.random.default_rng((seed, 3))
+    log_snr = where.log_snr[1:]
+    repeats = np.zeros((bases, where.top), np.int64)
+    for level in range(where.top):
+        repeats[rng.choice(bases, size=min(scattered, bases), replace=False), level] = 1
+    cleaner = int(np.clip(np.count_nonzero(log_snr > at), 1, where.top - 1)) - 1
+    for level in (cleaner, cleaner + 1):
+        repeats[:, level] += near // bases + (rng.permutation(bases) < near % bases)
+    return repeats
 
 
 def _noise(rng: np.random.Generator, bases: int, repeats: int, alpha: FloatArray, mode: Mode) -> FloatArray:

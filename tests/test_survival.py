@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -9,9 +10,10 @@ import pandas as pd
 import pytest
 
 from diffwin.estimate import CURVE_COLUMNS, curve_table, estimate
-from diffwin.survival import Readings, Tables, interval, readings_of, resample
+from diffwin.survival import Readings, Tables, influence, interval, readings_of, resample
 from diffwin.trials import ALL
-from simulated import exact_survival, grid, readings, separation
+from diffwin.window import Status
+from simulated import exact_survival, grid, readings, separation, uneven
 
 
 def test_survival_agrees_with_the_closed_form() -> None:
@@ -90,6 +92,52 @@ def test_readings_count_missing_observations_apart() -> None:
     assert drawn.missing.tolist() == [2]
     assert drawn.agreement[:, 0].tolist() == pytest.approx([0.9**2 + 0.1**2, 0.2 * 0.9 + 0.8 * 0.1, 0.0])
     assert drawn.log_snr.tolist() == [-1.0]
+
+
+def test_choosing_bases_by_their_label_moves_no_survival() -> None:
+    where, priors = grid(4, -9, 0), np.array([0.2, 0.8])
+    exact = [priors @ [exact_survival(d, prior) for prior in priors] for d in separation(where.log_snr[1:])]
+    found = []
+    for seed in range(300):
+        drawn = readings(40, 3, seed, where, prior=0.2)
+        rare = drawn.base_labels == 0
+        repeats = np.where(rare[:, None], [3, 3, 1, 3], [1, 3, 3, 1])  # other bases at one level than at another
+        found.append(survival(readings(40, repeats, seed, where, prior=0.2), ALL))
+    error = np.std(found, axis=0) / np.sqrt(len(found))
+    assert np.all(np.abs(np.mean(found, axis=0) - exact) <= 4 * error + 1e-9)
+
+
+@pytest.mark.parametrize("group", [ALL, "left"])
+def test_influence_is_the_derivative_along_a_bases_weight(group: str) -> None:
+    where = grid(5, -8, 0)
+    drawn = readings(12, uneven(12, where, -4.0, 0, scattered=4, near=30), 0, where, prior=0.4)
+    found, step = influence(drawn, group), 1e-6
+    for row, base in enumerate(drawn.members(group)):
+        moved = drawn.ones
+        moved[0, base] += step
+        slope = (Tables.of(drawn, moved).survival(group)[0] - survival(drawn, group)) / step
+        np.testing.assert_allclose(found[row], np.nan_to_num(slope), atol=1e-5)
+
+
+def test_a_level_rests_on_as_many_bases_as_share_its_regenerations() -> None:
+    drawn = _readings_with(np.array([0, 0, 1, 2]))
+    counts = drawn.counts * np.array([0, 5, 5, 0])[:, None, None]
+    assert replace(drawn, counts=counts).behind(ALL).tolist() == [2.0]
+    assert replace(drawn, counts=counts).behind("a").tolist() == [1.0]
+    assert replace(drawn, counts=counts * [[[1]], [[9]], [[1]], [[1]]]).behind(ALL)[0] < 1.3
+
+
+def test_a_level_that_a_group_lacks_is_not_on_its_curve() -> None:
+    where = grid(6, -9, 1)
+    drawn = readings(40, 4, 0, where)
+    repeats = np.where((drawn.base_labels == 0)[:, None] & (np.arange(6) == 1), 0, 4)
+    found = estimate(readings(40, repeats, 0, where), where)
+    assert found.located["left"].window.status is Status.FOUND
+    assert found.raw["left"].measured.tolist() == [True, False, True, True, True, True]
+    assert found.raw["right"].measured.all()
+    rows = curve_table([found], list(where.time)).set_index(["group", "level"])["survival"]
+    assert np.isnan(rows["left", 2])
+    assert rows.drop(("left", 2)).notna().all()
 
 
 def test_curve_table_has_the_contracts_columns() -> None:

@@ -10,9 +10,9 @@ import pytest
 from diffwin.estimate import estimate
 from diffwin.levels import EDGE, Grid
 from diffwin.survival import Readings
-from diffwin.trials import ALL
+from diffwin.trials import ALL, Mode
 from diffwin.window import Method, Status, Window
-from simulated import exact_crossing, grid, readings
+from simulated import exact_crossing, grid, readings, uneven
 
 
 def window(drawn: Readings, where: Grid, group: str = ALL, seed: int = 0) -> Window:
@@ -50,6 +50,31 @@ def test_decision_intervals_cover_the_exact_point() -> None:
     assert hits / runs >= 0.93 - 4 * np.sqrt(0.95 * 0.05 / runs)
 
 
+@pytest.mark.parametrize(("mode", "group"), [(Mode.RENOISE, ALL), (Mode.RENOISE, "left"), (Mode.BRANCH, ALL)])
+def test_intervals_cover_where_the_levels_were_measured_unevenly(mode: Mode, group: str) -> None:
+    where, runs = grid(10), 60
+    hits, method = 0, []
+    for seed in range(runs):
+        mu = float(np.exp(np.random.default_rng((seed, 2)).uniform(np.log(5), np.log(30))))
+        exact = exact_crossing(0.5, mu)
+        drawn = readings(40, uneven(40, where, exact, seed), seed, where, mu=mu, mode=mode)
+        found = window(drawn, where, group, seed=seed)
+        method.append(found.method)
+        hits += found.decision is not None and found.decision.low <= exact <= found.decision.high
+    assert hits / runs >= 0.95 - 4 * np.sqrt(0.95 * 0.05 / runs)
+    assert method.count(Method.FAMILY) / runs >= 0.95 - 4 * np.sqrt(0.95 * 0.05 / runs)
+
+
+def test_a_few_regenerations_at_a_level_do_not_undo_a_window() -> None:
+    where = grid(8, -9, 2)
+    repeats = np.full((40, 8), 4)
+    repeats[1:, [0, 3, 7]] = 0  # one base at the ends and in the middle
+    found = estimate(readings(40, repeats, 0, where), where)
+    assert [each.window.status for each in found.located.values()] == [Status.FOUND] * 3
+    # most resamples lack that base, and none is thrown away for it
+    assert np.isfinite(found.located[ALL].draws).all()  # type: ignore[arg-type]
+
+
 def test_outcomes_that_are_not_windows() -> None:
     where = grid(8, -9, 2)
     drawn = readings(40, 4, 1, where)
@@ -61,7 +86,8 @@ def test_outcomes_that_are_not_windows() -> None:
         Status.NOT_MONOTONE: counted(drawn, drawn.survived[:, ::-1]),
         Status.TOO_FEW: replace(drawn, base_labels=np.where(np.arange(40) < 4, drawn.base_labels, -1)),
     }
-    for status, case in cases.items():
+    few = np.where(np.arange(40)[:, None] < 4, 9, 0)
+    for status, case in [*cases.items(), (Status.TOO_FEW, readings(40, few, 1, where))]:
         found = window(case, where)
         assert found.status is status
         assert found.reason

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from diffwin.levels import FloatArray
-from diffwin.survival import Curve, Readings, Tables, t_quantile
+from diffwin.survival import Curve, Readings, Tables, per_trial, t_quantile
 from diffwin.trials import ALL
 
 WORST_CONDITION = 50.0
@@ -72,20 +72,22 @@ def corrected_tables(readings: Readings, weights: FloatArray, inverses: FloatArr
     bases, levels, labels = counts.shape
     flat = counts.reshape(bases, levels * labels)
     one_hot, weights = np.eye(labels)[base], weights[:, known]
-    joint = [(one_hot * w[:, None]).T @ flat for w in weights]
-    kept, read = np.empty((2, len(weights), levels, labels))
-    for row, (table, inverse) in enumerate(zip(joint, inverses, strict=True)):
-        pairs = table.reshape(labels, levels, labels)
+    kept, read, counted = np.empty((3, len(weights), levels, labels))
+    seen = weights @ one_hot
+    for row, (weight, inverse) in enumerate(zip(weights, inverses, strict=True)):
+        pairs = ((one_hot * weight[:, None]).T @ flat).reshape(labels, levels, labels)
+        counted[row] = pairs.sum(axis=2).T
+        pairs = pairs * per_trial(counted[[row]], seen[[row]])[0].T[:, :, None]
         kept[row] = np.einsum("as,alb,bs->ls", inverse, pairs, inverse, optimize=True)
         read[row] = np.einsum("as,al->ls", inverse, pairs.sum(axis=2))
-    share = np.einsum("ra,ras->rs", weights @ one_hot, inverses)
+    share = np.einsum("ra,ras->rs", seen, inverses)
     itself = np.einsum("ra,ras->r", weights**2 @ one_hot, inverses**2)
-    return Tables(readings.labels, kept, read, share, itself, (weights**2).sum(axis=1))
+    return Tables(readings.labels, kept, read, counted, share, itself, (weights**2).sum(axis=1))
 
 
 def corrected_curve(readings: Readings, raw: Curve, tables: Tables, correction: Correction) -> Curve:
     """The corrected curve of the group of `raw`; it remembers the scale on which its readings were counted."""
-    curve = Curve.of(tables, readings, raw.group)
+    curve = replace(Curve.of(tables, readings, raw.group), trials=raw.trials)
     column = None if raw.group == ALL else readings.labels.index(raw.group)
     ceiling = correction.ceiling(tables.share[0], column)
     slope = (ceiling - raw.floor[0]) / (1 - curve.floor[0]) if curve.floor[0] < 1 else 1.0
@@ -97,6 +99,7 @@ def errors_repeat(curve: Curve, confidence: float = 0.95) -> bool:
 
     Then base and regeneration share their misreadings, which the correction takes for independent, and it overcorrects.
     """
-    clean = curve.survival[:, -2:].mean(axis=1)
+    trials = curve.trials[:, -2:]
+    clean = np.where(trials > 0, curve.survival[:, -2:] * trials, 0.0).sum(axis=1) / trials.sum(axis=1)
     clean = clean[np.isfinite(clean)]
-    return bool(clean[0] - 1 > t_quantile(confidence, curve.bases) * curve.spread * clean[1:].std() + 1e-9)
+    return bool(clean[0] - 1 > t_quantile(confidence, curve.independent) * curve.spread * clean[1:].std() + 1e-9)

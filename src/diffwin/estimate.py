@@ -10,7 +10,7 @@ import pandas as pd
 
 from diffwin.correction import Correction, corrected_curve, corrected_tables, errors_repeat
 from diffwin.levels import FloatArray, Grid
-from diffwin.survival import RESAMPLES, Curve, Readings, Tables, interval, t_quantile, with_resamples
+from diffwin.survival import RESAMPLES, Curve, Readings, Tables, interval, t_quantile, widening, with_resamples
 from diffwin.trials import ALL
 from diffwin.window import CONFIDENCE, Located, locate
 
@@ -101,7 +101,7 @@ def _curve(estimate: Estimate, group: str, time: FloatArray) -> pd.DataFrame:
     low, high = interval(readings, group)
     with np.errstate(invalid="ignore"):
         weighted = readings.agreement[members].sum(axis=0) / readings.read[members].sum(axis=0)
-    floor_low, floor_high = _bounds(raw.floor[:, None], raw)
+    floor_low, floor_high = _bounds(raw.floor[:, None], np.array([raw.bases]))
     corrected = _corrected_columns(estimate.corrected.get(group), len(readings.levels))
     values = {
         "prompt": readings.prompt,
@@ -110,7 +110,7 @@ def _curve(estimate: Estimate, group: str, time: FloatArray) -> pd.DataFrame:
         "level": readings.levels,
         "log_snr": readings.log_snr,
         "time": time[readings.levels],
-        "survival": raw.survival[0, ::-1],
+        "survival": raw.among_levels(raw.survival[0]),
         "low": low,
         "high": high,
         "floor": raw.floor[0] if raw.bases else np.nan,
@@ -129,14 +129,13 @@ def _corrected_columns(curve: Curve | None, levels: int) -> dict[str, FloatArray
     names = ("corrected", "corrected_low", "corrected_high")
     if curve is None:
         return {name: np.full(levels, np.nan) for name in names}
-    columns = (curve.survival[0], *_bounds(curve.survival, curve))
-    return {name: values[::-1] for name, values in zip(names, columns, strict=True)}
+    columns = (curve.survival[0], *_bounds(curve.survival, curve.behind))
+    return {name: curve.among_levels(values) for name, values in zip(names, columns, strict=True)}
 
 
-def _bounds(draws: FloatArray, curve: Curve) -> tuple[FloatArray, FloatArray]:
-    """Interval of shares (1 + R, n) from their resamples, within [0, 1]; NaN without data."""
-    told = draws[np.isfinite(draws).all(axis=1)]
-    if len(told) < 3:
-        return (np.full(draws.shape[1], np.nan),) * 2
-    half = t_quantile(CONFIDENCE, curve.bases) * curve.spread * told[1:].std(axis=0)
+def _bounds(draws: FloatArray, bases: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Interval of shares (1 + R, n), each of so many bases (n,), from their resamples; within [0, 1], NaN without."""
+    told = np.ma.masked_invalid(draws[1:])
+    spread = np.where(told.count(axis=0) >= 2, told.std(axis=0).filled(np.nan), np.nan)
+    half = t_quantile(CONFIDENCE, bases) * widening(bases) * spread
     return np.clip(draws[0] - half, 0, 1), np.clip(draws[0] + half, 0, 1)

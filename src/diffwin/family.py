@@ -135,7 +135,7 @@ def fit(curve: Curve, fresh: float) -> Fits:
 
 @dataclass(frozen=True, eq=False)
 class _Problem:
-    """Shares of counts (rows, levels) to be met by theta = (centre, ln width, logit floor), (rows, 3)."""
+    """Shares of counts and their numbers `trials` (rows, levels), to be met by (centre, ln width, logit floor)."""
 
     log_snr: FloatArray
     counted: FloatArray
@@ -152,16 +152,18 @@ class _Problem:
         half = 0.5 / curve.bases
         a, b = half + (1 - 2 * half) * curve.scale[0], (1 - 2 * half) * curve.scale[1]
         rows = curve.usable
-        counted = np.clip(a + b * curve.survival[rows], 0.0, 1.0)
+        trials = curve.trials[rows]
+        counted = np.where(trials > 0, np.clip(a + b * curve.survival[rows], 0.0, 1.0), 0.5)  # of no weight where 0
         floor = np.clip(curve.floor[rows], _SAFE, 1 - _SAFE)
-        return cls(curve.log_snr, counted, curve.trials, floor, fresh, curve.group, (a, b))
+        return cls(curve.log_snr, counted, trials, floor, fresh, curve.group, (a, b))
 
     @property
     def rows(self) -> int:
         return len(self.counted)
 
     def row(self, at: int) -> _Problem:
-        return replace(self, counted=self.counted[at : at + 1], floor=self.floor[at : at + 1])
+        rows = slice(at, at + 1)
+        return replace(self, counted=self.counted[rows], trials=self.trials[rows], floor=self.floor[rows])
 
     def search(self) -> FloatArray:
         """The best of a row of centres and widths, as a start for the climb, (1, 3)."""
@@ -171,7 +173,8 @@ class _Problem:
         floor = np.full(centres.size, logit(self.floor[0]))
         tried = np.stack([centres.ravel(), widths.ravel(), floor], axis=1)
         count = len(tried)
-        wide = replace(self, counted=np.repeat(self.counted, count, axis=0), floor=np.repeat(self.floor, count))
+        # the sample is one row, which broadcasts to all that are tried
+        wide = replace(self, floor=np.repeat(self.floor, count))
         return tried[[int(wide.misfit(tried).argmin())]]
 
     def share(self, theta: FloatArray) -> FloatArray:

@@ -62,7 +62,7 @@ def information(estimate: Estimate) -> Information | None:
     axis = np.linspace(curve.log_snr[0], curve.log_snr[-1], _POINTS)
     floor = float(prior @ prior)  # of these shares, so that the bounds meet at zero
     fits = located.fits
-    monotone = isotonic(curve.normalised[:1], curve.trials)[0]
+    monotone = isotonic(curve.log_snr, curve.normalised[:1], curve.trials[:1])[0]
     shares = fits.normalised(axis) if fits else np.interp(axis, curve.log_snr, monotone)
     low, high = information_bounds(np.clip(floor + (1 - floor) * shares, floor, 1), prior)
     known = _of_family(fits, axis) if fits else _rising((low + high) / 2 / entropy)

@@ -6,26 +6,30 @@ import numpy as np
 from scipy import stats
 
 from diffwin.levels import FloatArray
-from diffwin.survival import Readings
+from diffwin.survival import Readings, Tables, influence
 
 
-def isotonic(curves: FloatArray, weights: FloatArray) -> FloatArray:
-    """Least-squares non-decreasing fit of each row of `curves` (rows, levels); weights (levels,).
+def isotonic(axis: FloatArray, curves: FloatArray, weights: FloatArray) -> FloatArray:
+    """Least-squares non-decreasing fit of each row of `curves` (rows, levels) with weights of that shape.
 
     By the min-max formula (Barlow et al. 1972), fit_k = max_{i <= k} min_{j >= k} mean(i..j), which takes every row
-    at once.
+    at once. A level of weight 0 lies on the line between its neighbours along the ascending `axis`.
     """
     levels = curves.shape[1]
     zero = np.zeros((len(curves), 1))
-    sums = np.concatenate([zero, np.cumsum(curves * weights, axis=1)], axis=1)
-    mass = np.concatenate([[0.0], np.cumsum(weights)])
+    sums = np.concatenate([zero, np.cumsum(np.where(weights > 0, curves, 0.0) * weights, axis=1)], axis=1)
+    mass = np.concatenate([zero, np.cumsum(weights, axis=1)], axis=1)
     i, j = np.arange(levels), np.arange(levels)
     with np.errstate(divide="ignore", invalid="ignore"):
-        means = (sums[:, None, 1:] - sums[:, :-1, None]) / (mass[None, None, 1:] - mass[None, :-1, None])
+        means = (sums[:, None, 1:] - sums[:, :-1, None]) / (mass[:, None, 1:] - mass[:, :-1, None])
     means = np.where(j[None, None, :] >= i[None, :, None], means, np.inf)
     least = np.minimum.accumulate(means[:, :, ::-1], axis=2)[:, :, ::-1]  # min over j >= k, for each i
     least = np.where(j[None, None, :] >= i[None, :, None], least, -np.inf)
-    return np.asarray(least.max(axis=1))
+    fitted = np.asarray(least.max(axis=1))
+    for row in np.flatnonzero((weights == 0).any(axis=1)):
+        known = weights[row] > 0
+        fitted[row] = np.interp(axis, axis[known], fitted[row, known])
+    return fitted
 
 
 def crossings(axis: FloatArray, curves: FloatArray, value: float) -> FloatArray:
@@ -49,23 +53,36 @@ def crossings(axis: FloatArray, curves: FloatArray, value: float) -> FloatArray:
 def falls(readings: Readings, group: str, significance: float = 0.01) -> str:
     """A sentence if survival falls from a noisier level to a cleaner one by more than chance allows, else ''.
 
-    Paired t-tests over bases of every pair of levels, Bonferroni-corrected, for falls above a tenth.
+    t-tests of every pair of levels, Bonferroni-corrected, for falls above a tenth. What both levels share of their
+    bases is paired; degrees of freedom are those of the level that rests on fewer.
     """
-    members = readings.members(group)
-    clean, noisy = np.triu_indices(len(readings.levels), k=1)
-    if not len(clean) or len(members) < 2:
+    bases, survival = readings.behind(group), Tables.of(readings, readings.ones).survival(group)[0]
+    levels = np.flatnonzero(bases > 1)  # of a single base nobody knows how much another would differ
+    clean, noisy = (levels[k] for k in np.triu_indices(len(levels), k=1))
+    if not len(clean):
         return ""
-    with np.errstate(invalid="ignore"):
-        shares = readings.survived[members] / readings.read[members]
-    fall = np.ma.masked_invalid(shares[:, noisy] - shares[:, clean])
-    count = np.maximum(fall.count(axis=0), 2)
-    mean = fall.mean(axis=0).filled(0.0)
-    error = np.sqrt(((fall - mean) ** 2).sum(axis=0).filled(np.inf) / (count - 1) / count)
-    bound = np.maximum(0.1, error * stats.t.isf(significance / len(clean), count - 1))
-    if not np.any(mean > bound):
+    moved, unseen = influence(readings, group), _unseen_variance(readings, group)
+    fewer = np.minimum(bases[noisy], bases[clean])
+    variance = ((moved[:, noisy] - moved[:, clean]) ** 2).sum(axis=0) * fewer / (fewer - 1)
+    error = np.sqrt(variance + unseen[noisy] + unseen[clean])
+    fall = survival[noisy] - survival[clean]
+    bound = np.maximum(0.1, error * stats.t.isf(significance / len(clean), fewer - 1))
+    if not np.any(fall > bound):
         return ""
-    worst = int(np.argmax(mean - bound))
+    worst = int(np.argmax(fall - bound))
     return (
-        f"survival falls by {mean[worst]:.0%} from log-SNR {readings.log_snr[noisy[worst]]:.2f} "
+        f"survival falls by {fall[worst]:.0%} from log-SNR {readings.log_snr[noisy[worst]]:.2f} "
         f"to the cleaner {readings.log_snr[clean[worst]]:.2f}"
     )
+
+
+def _unseen_variance(readings: Readings, group: str) -> FloatArray:
+    """Variance (levels,) of a survival where all regenerations came out alike, which shows none; 0 elsewhere.
+
+    That of as many independent counts, of a share with half a base added to either outcome.
+    """
+    members, bases = readings.members(group), readings.behind(group)
+    survived, read = readings.survived[members].sum(axis=0), readings.read[members].sum(axis=0)
+    share = 0.5 / (bases + 1)
+    alike = (survived == 0) | (survived == read)
+    return np.where(alike, share * (1 - share) / np.maximum(read, 1), 0.0)

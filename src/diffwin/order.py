@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from diffwin.levels import FloatArray
-from diffwin.survival import t_quantile
+from diffwin.survival import t_quantile, widening
 from diffwin.trials import ALL
 from diffwin.window import CONFIDENCE, NAMES, Located, Window
 
@@ -48,7 +48,7 @@ def order(located: Sequence[Located]) -> list[Pair]:
     draws = np.stack([_decisions(b) - _decisions(a) for a, b in pairs], axis=1)
     bases = min(each.bases for each in found)
     spread, reach = joint(draws, bases)
-    reach *= t_quantile(CONFIDENCE, bases) / NORMAL
+    reach *= float(t_quantile(CONFIDENCE, bases)) / NORMAL
     made = []
     for k, (a, b) in enumerate(pairs):
         gap, error = float(draws[0, k]), float(spread[k])
@@ -75,21 +75,23 @@ def _with_joint(located: Located, reach: float) -> Window:
     for name, error in zip(NAMES, located.spread, strict=True):
         point = getattr(located.window, name)
         if point is not None:
-            heavy = t_quantile(CONFIDENCE, located.bases) / NORMAL
+            heavy = float(t_quantile(CONFIDENCE, located.bases)) / NORMAL
             low = min(point.low, point.log_snr - reach * heavy * float(error))
             high = max(point.high, point.log_snr + reach * heavy * float(error))
             points[name] = replace(point, joint_low=low, joint_high=high)
     return replace(located.window, **points)
 
 
-def joint(draws: FloatArray, bases: int) -> tuple[FloatArray, float]:
-    """Standard error of each column of (1 + R, columns), and how many of them hold for all columns at once."""
+def joint(draws: FloatArray, bases: FloatArray | float) -> tuple[FloatArray, float]:
+    """Standard error of each column of (1 + R, columns), and how many of them hold for all columns at once.
+
+    `bases` is how many bases the columns rest on, one number or (columns,).
+    """
     spread = np.nanstd(draws[1:], axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         studentised = np.abs(draws[1:] - draws[0]) / spread
     largest = np.nanmax(np.where(np.isfinite(studentised), studentised, 0.0), axis=1)
-    widened = np.sqrt(bases / max(bases - 1, 1))
-    return spread * widened, max(float(np.quantile(largest, CONFIDENCE)), NORMAL)
+    return spread * widening(bases), max(float(np.quantile(largest, CONFIDENCE)), NORMAL)
 
 
 def _decisions(located: Located) -> FloatArray:

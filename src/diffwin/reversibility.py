@@ -17,7 +17,7 @@ from diffwin.errors import BadInput
 from diffwin.estimate import estimate
 from diffwin.levels import Grid
 from diffwin.order import NORMAL, joint
-from diffwin.survival import Readings, Tables, t_quantile, with_resamples
+from diffwin.survival import Readings, Tables, t_quantile, widening, with_resamples
 from diffwin.trials import ALL
 from diffwin.window import CONFIDENCE
 
@@ -63,15 +63,15 @@ def gap(renoise: Readings, branch: Readings, grid: Grid, *, seed: int = 0) -> Ga
             cure="run both with the same model, prompts, seed and number of bases",
         )
     weights = with_resamples(renoise, seed)
-    both = np.intersect1d(renoise.levels, branch.levels)
-    survival = [
-        Tables.of(each, weights).survival(ALL)[:, np.searchsorted(each.levels, both)] for each in (renoise, branch)
-    ]
-    bases = len(renoise.members(ALL))
+    measured = [each.levels[each.behind(ALL) > 0] for each in (renoise, branch)]
+    both = np.intersect1d(measured[0], measured[1])
+    pair = [(each, np.searchsorted(each.levels, both)) for each in (renoise, branch)]
+    survival = [Tables.of(each, weights).survival(ALL)[:, where] for each, where in pair]
+    bases = np.min([each.behind(ALL)[where] for each, where in pair], axis=0)
     draws = survival[0] - survival[1]
     spread, reach = joint(draws, bases)
     # where nothing varied, the resamples cannot say how much might have: one base in each direction is allowed
-    half = np.maximum(reach * spread, 1 / max(bases, 1)) * t_quantile(CONFIDENCE, bases) / NORMAL
+    half = np.maximum(reach * spread, 1 / bases) * t_quantile(CONFIDENCE, bases) / NORMAL
     columns = {
         "log_snr": grid.log_snr[both],
         "renoise": survival[0][0],
@@ -89,6 +89,6 @@ def _shift(renoise: Readings, branch: Readings, grid: Grid, seed: int) -> tuple[
     if first is None or second is None:
         return None
     draws = first[:, 1] - second[:, 1]
-    bases = found[0].bases
-    half = t_quantile(CONFIDENCE, bases) * np.nanstd(draws[1:]) * np.sqrt(bases / (bases - 1))
+    bases = min(each.bases for each in found)
+    half = t_quantile(CONFIDENCE, bases) * np.nanstd(draws[1:]) * widening(bases)
     return float(draws[0]), float(draws[0] - half), float(draws[0] + half)

@@ -3,6 +3,10 @@
 S(t) = P[label(x0') = label(x0)]; for an exact sampler E sum_s p(s | x_t)^2. It is 1 at level 0 and falls to the chance
 floor sum_s p(s)^2 (for the bases of one label s: p(s)), never to 0. Repeats of one base are correlated, so the base is
 the unit of every interval.
+
+Trials need not form a grid: a level may be measured on some of the bases, and more often than another. Survival of all
+bases is therefore put together from that of each label with the labels' shares of all bases (poststratification,
+Holt and Smith 1979); where every base has the same number of regenerations this is their plain mean.
 """
 
 from __future__ import annotations
@@ -67,6 +71,11 @@ class Readings:
         present = [label for i, label in enumerate(self.labels) if np.any(self.base_labels == i)]
         return (ALL, *present)
 
+    def behind(self, group: str) -> FloatArray:
+        """(levels,) how many bases a level rests on: (sum n)^2 / sum n^2 over their regenerations (Kish 1965)."""
+        read = self.read[self.members(group)].astype(float)
+        return np.asarray(read.sum(axis=0) ** 2 / np.maximum((read**2).sum(axis=0), 1.0))
+
     def members(self, group: str) -> NDArray[np.int64]:
         """The bases of one label, or every base with a label for `all`."""
         if group == ALL:
@@ -83,7 +92,8 @@ class Readings:
 class Tables:
     """Weighted sums of one feature under R sets of base weights, from which every group's curve and floor follow.
 
-    kept, read: (R, levels, labels) regenerations that kept, and that come from a base of, each label.
+    kept, read: (R, levels, labels) share of base weight that kept its label, and whose survival is known, by label.
+    counted: (R, levels, labels) weighted number of regenerations behind them.
     share: (R, labels) base weight of each label; itself: (R,) what a base paired with itself adds to sum share^2;
     squares: (R,) sum of squared base weights.
     """
@@ -91,6 +101,7 @@ class Tables:
     labels: tuple[str, ...]
     kept: FloatArray
     read: FloatArray
+    counted: FloatArray
     share: FloatArray
     itself: FloatArray
     squares: FloatArray
@@ -99,13 +110,14 @@ class Tables:
     def of(cls, readings: Readings, weights: FloatArray) -> Tables:
         """Tables under base weights (R, bases)."""
         by_label = readings.one_hot[:, None, :]
-        kept, read = (
+        survived, counted = (
             np.tensordot(weights, by_label * counts[:, :, None], axes=1)
             for counts in (readings.survived, readings.read)
         )
-        known = readings.one_hot.sum(axis=1)
-        squares = np.asarray(weights**2 @ known)
-        return cls(readings.labels, kept, read, weights @ readings.one_hot, squares, squares)
+        share = weights @ readings.one_hot
+        each = per_trial(counted, share)
+        squares = np.asarray(weights**2 @ readings.one_hot.sum(axis=1))
+        return cls(readings.labels, survived * each, counted * each, counted, share, squares, squares)
 
     def survival(self, group: str) -> FloatArray:
         """Survival of a group, (R, levels); NaN without data."""
@@ -125,39 +137,63 @@ class Tables:
             pairs = np.maximum(total**2 - self.squares, np.finfo(float).tiny)
             return np.asarray(((self.share**2).sum(axis=1) - self.itself) / pairs)
 
+    def trials(self, group: str) -> FloatArray:
+        """Regenerations behind a group's survival, (R, levels).
+
+        For `all` as many as would vary as little if all counted alike: (sum p)^2 / sum p^2 / n, over labels of share p
+        with n regenerations each.
+        """
+        if group != ALL:
+            return self.counted[:, :, self.labels.index(group)]
+        each = per_trial(self.counted, self.share)
+        spread = (each**2 * self.counted).sum(axis=2)
+        return np.asarray((each * self.counted).sum(axis=2) ** 2 / np.where(spread > 0, spread, 1.0))
+
     def _of(self, table: FloatArray, group: str) -> FloatArray:
         return np.asarray(table.sum(axis=2) if group == ALL else table[:, :, self.labels.index(group)])
+
+
+def per_trial(counted: FloatArray, share: FloatArray) -> FloatArray:
+    """What a regeneration counts, so that each label has its share (R, labels) at every level, (R, levels, labels)."""
+    return np.divide(share[:, None, :], counted, out=np.zeros_like(counted), where=counted > 0)
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
     """Survival of one group, in the order of generation, with the resamples that say how sure it is.
 
+    measured: (levels of the readings,) which levels the group was regenerated at; only these are on the curve.
     log_snr: (levels,) ascending. survival: (1 + R, levels) and floor: (1 + R,), row 0 the sample, the others resamples
-    of whole bases. trials: (levels,) regenerations behind each level. bases: how many bases were resampled.
+    of whole bases. trials: (1 + R, levels) regenerations behind each level, 0 where a resample has none and its
+    survival is NaN. behind: (levels,) how many bases a level rests on. bases: how many bases were resampled.
     scale: (a, b), so that a + b S is a share of counted regenerations: (0, 1) unless S is corrected for the probe.
     """
 
     group: str
+    measured: NDArray[np.bool_]
     log_snr: FloatArray
     survival: FloatArray
     floor: FloatArray
     trials: FloatArray
+    behind: FloatArray
     bases: int
     scale: tuple[float, float] = (0.0, 1.0)
 
     @classmethod
     def of(cls, tables: Tables, readings: Readings, group: str) -> Curve:
         """The curve of a group from tables whose first row is the sample."""
-        ascending = slice(None, None, -1)
-        members = readings.members(group)
+        trials = tables.trials(group)
+        measured = trials[0] > 0
+        ascending = np.flatnonzero(measured)[::-1]
         return cls(
             group,
+            measured,
             readings.log_snr[ascending],
             tables.survival(group)[:, ascending],
             tables.floor(group),
-            readings.read[members].sum(axis=0)[ascending].astype(float),
-            len(members),
+            trials[:, ascending],
+            readings.behind(group)[ascending],
+            len(readings.members(group)),
         )
 
     @cached_property
@@ -169,17 +205,33 @@ class Curve:
     @cached_property
     def usable(self) -> NDArray[np.bool_]:
         """(1 + R,): a resample may hold no base of this group, or one label only, and then says nothing."""
-        return np.asarray(np.isfinite(self.normalised).all(axis=1) & (self.floor < 1))
+        return np.asarray(np.isfinite(self.normalised).any(axis=1) & (self.floor < 1))
+
+    @cached_property
+    def independent(self) -> float:
+        """How many bases the curve rests on: those behind its levels, on average over the regenerations."""
+        return float(np.average(self.behind, weights=self.trials[0])) if len(self.behind) else float(self.bases)
 
     @property
     def spread(self) -> float:
         """By how much the spread of the resamples is widened: a resample of n bases varies as n - 1 of n."""
-        return float(np.sqrt(self.bases / max(self.bases - 1, 1)))
+        return float(widening(self.independent))
+
+    def among_levels(self, values: FloatArray) -> FloatArray:
+        """Values (levels,) at the levels of the readings, least noisy first; NaN where nothing was measured."""
+        placed = np.full(len(self.measured), np.nan)
+        placed[self.measured] = values[::-1]
+        return placed
 
 
-def t_quantile(confidence: float, bases: int) -> float:
+def widening(bases: FloatArray | float) -> FloatArray:
+    """sqrt(n / (n - 1)) of n bases."""
+    return np.asarray(np.sqrt(bases / np.maximum(np.subtract(bases, 1), 1)))
+
+
+def t_quantile(confidence: float, bases: FloatArray | float) -> FloatArray:
     """Two-sided Student quantile with a degree of freedom less than there are bases."""
-    return float(stats.t.ppf(0.5 + confidence / 2, max(bases - 1, 1)))
+    return np.asarray(stats.t.ppf(0.5 + confidence / 2, np.maximum(np.subtract(bases, 1), 1)))
 
 
 def resample(bases: int, count: int, seed: int) -> FloatArray:
@@ -193,31 +245,43 @@ def with_resamples(readings: Readings, seed: int, count: int = RESAMPLES) -> Flo
     return np.concatenate([readings.ones, resample(len(readings.base_labels), count, seed)])
 
 
-def standard_error(readings: Readings, group: str) -> FloatArray:
-    """Standard error of each level's survival from the variance between bases (a ratio estimate), (levels,)."""
+def influence(readings: Readings, group: str) -> FloatArray:
+    """What each base of a group adds to the deviation of each level's survival, (members, levels); columns sum to 0.
+
+    The derivative along the base's weight of the poststratified ratio of `Tables.survival`: the base moves the survival
+    of its own label, and the share that this label has of all.
+    """
     members = readings.members(group)
     survived, read = readings.survived[members].astype(float), readings.read[members].astype(float)
-    bases = np.maximum((read > 0).sum(axis=0), 1)
-    trials = np.maximum(read.sum(axis=0), 1.0)
-    residual = survived - survived.sum(axis=0) / trials * read
-    return np.asarray(np.sqrt(bases / np.maximum(bases - 1, 1) * (residual**2).sum(axis=0)) / trials)
+    own = readings.one_hot[members]
+    counted = own.T @ read  # (labels, levels)
+    held = own.sum(axis=0)[:, None] * (counted > 0)
+    total = np.maximum(held.sum(axis=0), 1.0)
+    rate = own.T @ survived / np.maximum(counted, 1.0)
+    whole = (held * rate).sum(axis=0) / total
+    label = own.argmax(axis=1)
+    within = (survived - rate[label] * read) * (held / np.maximum(counted, 1.0) / total)[label]
+    return np.asarray(within + (rate[label] - whole) * (held[label] > 0) / total)
+
+
+def standard_error(readings: Readings, group: str) -> FloatArray:
+    """Standard error of each level's survival from the variance between bases, (levels,)."""
+    bases = readings.behind(group)
+    return np.asarray(widening(bases) * np.sqrt((influence(readings, group) ** 2).sum(axis=0)))
 
 
 def interval(readings: Readings, group: str, confidence: float = 0.95) -> tuple[FloatArray, FloatArray]:
     """Wilson interval of each level's survival at the effective sample size of the clustered data.
 
-    n_eff = S (1 - S) / Var(S), with the variance between bases (Kish 1965), kept between the number of bases and
-    the number of trials, so that a level where everything survived still has an honest width.
+    n_eff = S (1 - S) / Var(S), with the variance between bases (Kish 1965), kept between the number of bases behind a
+    level and the number of trials, so that a level where everything survived still has an honest width.
     """
-    members = readings.members(group)
-    read = readings.read[members]
-    bases, trials = np.maximum((read > 0).sum(axis=0), 1), np.maximum(read.sum(axis=0), 1)
+    bases, trials = np.maximum(readings.behind(group), 1.0), readings.read[readings.members(group)].sum(axis=0)
+    share = Tables.of(readings, readings.ones).survival(group)[0]
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = readings.survived[members].sum(axis=0) / read.sum(axis=0)
         effective = share * (1 - share) / standard_error(readings, group) ** 2
-    effective = np.where(np.isfinite(effective), np.clip(effective, bases, trials), bases)
-    z = stats.t.ppf(0.5 + confidence / 2, np.maximum(bases - 1, 1))
-    return _wilson(share, effective, z)
+    effective = np.where(np.isfinite(effective), np.clip(effective, bases, np.maximum(trials, 1)), bases)
+    return _wilson(share, effective, t_quantile(confidence, bases))
 
 
 def _wilson(share: FloatArray, count: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -17,7 +17,7 @@ from scipy import stats
 from diffwin import family
 from diffwin.levels import EDGE, FloatArray, Grid
 from diffwin.monotone import crossings, falls, isotonic
-from diffwin.survival import Curve, Readings, t_quantile
+from diffwin.survival import Curve, Readings, t_quantile, widening
 from diffwin.trials import ALL
 
 CONFIDENCE = 0.95
@@ -98,12 +98,13 @@ class Window:
 class Located:
     """A window with the resamples behind it.
 
-    draws: (1 + R, 3) onset, decision and end in the sample (row 0) and its resamples, NaN where a resample has no
-    say; None unless the window is found. fits: the family that it was read off, None for the monotone curve.
+    bases: how many bases its curve rests on. draws: (1 + R, 3) onset, decision and end in the sample (row 0) and its
+    resamples, NaN where a resample has no say; None unless the window is found. fits: the family that it was read off,
+    None for the monotone curve.
     """
 
     window: Window
-    bases: int
+    bases: float
     draws: FloatArray | None = None
     fits: family.Fits | None = None
 
@@ -111,7 +112,7 @@ class Located:
     def spread(self) -> FloatArray:
         """Standard error of onset, decision and end, (3,)."""
         assert self.draws is not None
-        return np.asarray(np.nanstd(self.draws[1:], axis=0) * np.sqrt(self.bases / (self.bases - 1)))
+        return np.asarray(np.nanstd(self.draws[1:], axis=0) * widening(self.bases))
 
 
 def locate(curve: Curve, readings: Readings, grid: Grid, *, corrected: bool = False) -> Located:
@@ -120,11 +121,11 @@ def locate(curve: Curve, readings: Readings, grid: Grid, *, corrected: bool = Fa
     name = Window(readings.prompt, readings.feature, curve.group, Status.FOUND, "", floor, corrected=corrected)
     early = _without_fit(curve, readings)
     if early is not None:
-        return Located(replace(name, status=early[0], reason=early[1]), curve.bases)
-    shares = isotonic(curve.normalised[curve.usable], curve.trials)
+        return Located(replace(name, status=early[0], reason=early[1]), curve.independent)
+    shares = isotonic(curve.log_snr, curve.normalised[curve.usable], curve.trials[curve.usable])
     status, reason = _outcome(curve, readings, shares[0])
     name = replace(name, status=status, reason=reason)
-    return _found(name, curve, shares, grid) if status is Status.FOUND else Located(name, curve.bases)
+    return _found(name, curve, shares, grid) if status is Status.FOUND else Located(name, curve.independent)
 
 
 def _without_fit(curve: Curve, readings: Readings) -> tuple[Status, str] | None:
@@ -137,8 +138,9 @@ def _without_fit(curve: Curve, readings: Readings) -> tuple[Status, str] | None:
         return Status.NO_EFFECT, f"fresh generations already agree in {floor:.0%} of pairs: the prompt fixes it"
     if curve.group == ALL and readings.one_hot.sum() - readings.one_hot.sum(axis=0).max() < FEWEST_OTHERS:
         return Status.TOO_FEW, "all bases but one have the same label, and one cannot show how it varies"
-    if not readings.levels.size or np.any(curve.trials == 0):
-        return Status.TOO_FEW, "a level has no regeneration that could be read"
+    seen = np.count_nonzero(readings.read[readings.members(curve.group)].any(axis=1))
+    if seen < fewest:
+        return Status.TOO_FEW, f"{seen} bases with a regeneration that could be read, and {fewest} are needed"
     return None
 
 
@@ -180,28 +182,34 @@ def _found(name: Window, curve: Curve, shares: FloatArray, grid: Grid) -> Locate
     window = replace(name, reason=reason, method=method, onset=onset, decision=decision, end=end)
     everywhere = np.full((len(curve.usable), 3), np.nan)
     everywhere[curve.usable] = draws
-    return Located(window, curve.bases, everywhere, kept)
+    return Located(window, curve.independent, everywhere, kept)
 
 
 def fresh_counts(curve: Curve) -> float:
     """How many counts the fresh generations' floor is worth: floor (1 - floor) / its variance over the resamples."""
     floor = float(np.clip(curve.floor[0], 0.01, 0.99))
-    variance = float(curve.floor[curve.usable][1:].var()) * curve.spread**2
+    variance = float(curve.floor[curve.usable][1:].var() * widening(curve.bases) ** 2)
     return float(np.clip(floor * (1 - floor) / max(variance, 1e-12), 1.0, 1e4))
 
 
 def fit_probability(curve: Curve, fits: family.Fits) -> float:
     """How often the family's own resamples miss by as much as the family misses the sample, in (0, 1].
 
-    The misfit is sum_l (S_l - fit_l)^2 / variance_l; a resample's is taken about the sample's, so that it varies by
-    chance alone. The variance is never below that of independent counts.
+    The misfit is the mean over levels of (S_l - fit_l)^2 / variance_l; a resample's is taken about the sample's, so
+    that it varies by chance alone, at the levels that it has. A level that rests on too few bases is left out: they do
+    not say how much others would differ. The variance is kept above that of independent counts, lest a level that
+    happened not to vary outweigh all others; that weighs levels and makes no interval.
     """
-    survival = curve.survival[curve.usable]
-    least = np.clip(fits.survival[0] * (1 - fits.survival[0]), 0.01, None) / np.maximum(curve.trials, 1.0)
-    variance = np.maximum(survival[1:].var(axis=0) * curve.spread**2, least)
-    missed = survival - fits.survival
-    found = (missed[0] ** 2 / variance).sum()
-    by_chance = ((missed[1:] - missed[0]) ** 2 / variance).sum(axis=1) * curve.spread**2
+    judged = curve.behind >= FEWEST_IN_GROUP
+    survival, fitted = curve.survival[curve.usable][:, judged], fits.survival[:, judged]
+    if not judged.any():
+        return 1.0
+    least = np.clip(fitted[0] * (1 - fitted[0]), 0.01, None) / curve.trials[0, judged]
+    widened = curve.behind[judged] / (curve.behind[judged] - 1)
+    variance = np.maximum(np.nanvar(survival[1:], axis=0) * widened, least)
+    missed = survival - fitted
+    found = (missed[0] ** 2 / variance).mean()
+    by_chance = np.nanmean((missed[1:] - missed[0]) ** 2 * widened / variance, axis=1)
     return float((1 + np.count_nonzero(by_chance >= found)) / (1 + len(by_chance)))
 
 
@@ -213,13 +221,13 @@ def _student(draws: FloatArray, curve: Curve) -> tuple[FloatArray, FloatArray]:
     tail = (1 - CONFIDENCE) / 2
     spread = draws[1:].std(axis=0)
     down, up = np.quantile(draws[1:], [tail, 1 - tail], axis=0) - draws[0]
-    reach, normal = t_quantile(CONFIDENCE, curve.bases) * curve.spread, float(stats.norm.isf(tail))
+    reach, normal = float(t_quantile(CONFIDENCE, curve.independent)) * curve.spread, float(stats.norm.isf(tail))
     return draws[0] - reach * np.maximum(spread, -down / normal), draws[0] + reach * np.maximum(spread, up / normal)
 
 
 def _percentiles(draws: FloatArray, curve: Curve) -> tuple[FloatArray, FloatArray]:
     """Percentile interval (2, 3), its tails moved out so that few bases cover too (Hesterberg 2015)."""
-    tail = float(stats.norm.sf(t_quantile(CONFIDENCE, curve.bases) * curve.spread))
+    tail = float(stats.norm.sf(t_quantile(CONFIDENCE, curve.independent) * curve.spread))
     low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
     return low, high
 
