@@ -35,9 +35,14 @@ class SimulatedRun:
     looks: int
 
 
-def simulate(where: Grid, features: Mapping[str, tuple[float, float]], aim: Aim, seed: int) -> SimulatedRun:
-    """A run of features given as {name: (mu, prior of the first label)}, allocated until the aim is met."""
-    allocator = Adaptive(where, lambda level: level, aim)
+def simulate(
+    where: Grid, features: Mapping[str, tuple[float, float]], aim: Aim, seed: int, *, flat: bool = False
+) -> SimulatedRun:
+    """A run of features given as {name: (mu, prior of the first label)}, allocated until the aim is met.
+
+    A sample costs a row a level, or one row whatever its level where the cost is `flat`.
+    """
+    allocator = Adaptive(where, (lambda level: 1) if flat else (lambda level: level), aim)
     worlds = [_World(where, name, mu, prior, (seed, k)) for k, (name, (mu, prior)) in enumerate(features.items())]
     designs: dict[str, Design] | None = allocator.first([""])
     looks = 0
@@ -60,7 +65,7 @@ class _World:
     mu: float
     prior: float
     seed: tuple[int, int]
-    most: int = 4096
+    most: int = 16_384
     drawn: dict[tuple[int, int], FloatArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

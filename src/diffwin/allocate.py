@@ -149,7 +149,7 @@ class Adaptive:
 
     @cached_property
     def explore(self) -> tuple[int, ...]:
-        return self.grid.spread(EXPLORED_LEVELS)
+        return self.grid.spread(EXPLORED_LEVELS, -np.inf, np.inf)
 
     def first(self, prompts: Sequence[str]) -> dict[str, Design]:
         """A look at the whole axis; BadInput if the budget does not pay for it."""
