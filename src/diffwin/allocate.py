@@ -40,8 +40,9 @@ PAIR = 2
 """Repeats are added in pairs, whose noise is antithetic."""
 PAIRS = 16
 """How many pairs are added at a time."""
-NEAR = 5.0
-"""Levels farther than this in log-SNR from every decision point are left to the exploration."""
+NEAR = (0.15, 0.85)
+"""Beyond these normalised survivals a level is left to the exploration: what it says of the decision hangs on the
+family's being right far from it."""
 DRAWS = 16
 LIKELY = 0.1
 """What the correlation between regenerations of one base is taken for before there are pairs enough to tell."""
@@ -288,9 +289,8 @@ class _Target:
         slopes = _jacobian(lambda at: family.survival(at, x, ALL), theta)
         a, b = curve.scale
         share = np.clip(a + b * family.survival(theta, x, ALL), 0.01, 0.99)
-        decision = family.crossings(theta, (0.5,), ALL)[:, 0]
         gradient = _jacobian(lambda at: family.crossings(at, (0.5,), ALL), theta)[:, 0]
-        low, high = decision.min() - NEAR, decision.max() + NEAR
+        low, high = family.crossings(theta, NEAR, ALL).mean(axis=0)
         near = tuple(level for level in range(1, grid.top + 1) if low <= x[level] <= high)
         floor = expit(theta[:, 2])
         return cls(

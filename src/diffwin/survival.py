@@ -205,7 +205,8 @@ class Curve:
     @cached_property
     def usable(self) -> NDArray[np.bool_]:
         """(1 + R,): a resample may hold no base of this group, or one label only, and then says nothing."""
-        return np.asarray(np.isfinite(self.normalised).any(axis=1) & (self.floor < 1))
+        told = np.isfinite(self.normalised) & (self.trials > 0)
+        return np.asarray(told.any(axis=1) & (self.floor < 1))
 
     @cached_property
     def independent(self) -> float:
