@@ -7,37 +7,16 @@ four original files (`train-images-idx3-ubyte.gz` and so on).
 from __future__ import annotations
 
 import argparse
-import gzip
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from idx_data import Labelled, read_original
+
 CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 SUBSET = Path(__file__).parents[1] / "assets" / "fashion-mnist" / "test-1000.npz"
-
-
-class Labelled(NamedTuple):
-    """`images` uint8 (n, 28, 28) and `labels` int64 (n,), indices into CLASSES."""
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-
-
-def read_idx(path: Path) -> NDArray[np.uint8]:
-    """An array of bytes in the IDX format: two zero bytes, type 8, the number of axes, their big-endian lengths."""
-    raw = gzip.decompress(path.read_bytes())
-    axes = raw[3]
-    shape = np.frombuffer(raw, ">u4", axes, offset=4)
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * axes).reshape(shape)
-
-
-def read_original(folder: Path, part: str) -> Labelled:
-    """The `train` (60,000 images) or `t10k` (10,000 images) part of the original files in `folder`."""
-    images = read_idx(folder / f"{part}-images-idx3-ubyte.gz")
-    return Labelled(images, read_idx(folder / f"{part}-labels-idx1-ubyte.gz").astype(np.int64))
 
 
 def read_subset(path: Path = SUBSET) -> Labelled:

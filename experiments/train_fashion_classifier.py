@@ -29,7 +29,8 @@ from transformers import (
 )
 
 from emoji_distort import blur, sometimes
-from fashion_data import CLASSES, Labelled, read_original, read_subset
+from fashion_data import CLASSES, read_subset
+from idx_data import Labelled, read_original
 from trainer import Budget, Progress, Training, pick_device, write_facts
 
 ASSET = Path(__file__).parents[1] / "assets" / "fashion-ddpm" / "classifier"

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fashion_data import read_original, read_subset
+from fashion_data import read_subset
+from idx_data import read_original
 from trainer import Budget, Progress, Training, pick_device, write_facts
 
 ASSET = Path(__file__).parents[1] / "assets" / "fashion-ddpm"
