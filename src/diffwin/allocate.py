@@ -22,9 +22,9 @@ from diffwin import family
 from diffwin.errors import BadInput
 from diffwin.estimate import Estimate
 from diffwin.levels import FloatArray, Grid
-from diffwin.survival import Curve, Readings
+from diffwin.survival import Curve, Readings, t_quantile
 from diffwin.trials import ALL, Trial
-from diffwin.window import VALUES, Located, Status, fresh_counts
+from diffwin.window import CONFIDENCE, VALUES, Located, Status, fresh_counts
 
 Cost = Callable[[int], int]
 """Network rows of one regeneration from a level; from the top one, of a base."""
@@ -43,6 +43,11 @@ PAIRS = 16
 NEAR = (0.15, 0.85)
 """Beyond these normalised survivals a level is left to the exploration: what it says of the decision hangs on the
 family's being right far from it."""
+BESIDE = 1.4
+"""Distance in log-SNR from a decision to a look beside it: that of the edges of two components of one width."""
+EDGES = 0.3
+"""How much the variance of onset and end counts beside that of the decision. Without a say of theirs a window that
+looks narrow at first is never looked at outside it and stays too narrow."""
 DRAWS = 16
 LIKELY = 0.1
 """What the correlation between regenerations of one base is taken for before there are pairs enough to tell."""
@@ -170,7 +175,7 @@ class Adaptive:
 
         `estimates` are those of the group `all`, for every prompt and feature that has been read.
         """
-        wanted = [each for each in estimates if self._wanted(each)]
+        wanted = [each for each in estimates if self.shortfall(each, designs[each.readings.prompt]) > 1]
         spent = self.spent(designs)
         room = min(self.aim.budget - spent, max(1, int(GROWTH * spent)))
         designs, looked = self._looked_on(dict(designs), estimates, room)
@@ -185,42 +190,57 @@ class Adaptive:
         """Network rows that the aim will have taken, as far as can be told: variance falls as rows grow."""
         if self.aim.precision is None:
             return self.aim.budget
-        short = [self._shortfall(each) for each in estimates]
+        short = [self.shortfall(each, designs[each.readings.prompt]) for each in estimates]
         return min(self.aim.budget, int(self.spent(designs) * max([1.0, *short]) ** 2))
 
-    def _shortfall(self, estimate: Estimate) -> float:
-        """By how much an interval is wider than it shall be; below 1 where it is narrow enough."""
+    def shortfall(self, estimate: Estimate, design: Design) -> float:
+        """By how much an interval is wider than it shall be: infinitely where no precision is asked for, 0 where there
+        is no window.
+
+        A run that stops as soon as its interval is narrow stops by preference when the interval is too narrow. So the
+        width that theory predicts of the design has to be small enough as well, which hardly varies from look to look.
+        """
         window = estimate.located[ALL].window
-        if self.aim.precision is None or window.status is not Status.FOUND:
+        if window.status is not Status.FOUND:
             return 0.0
+        if self.aim.precision is None:
+            return np.inf
         wanted = [(window.decision, self.aim.precision)]
         if self.aim.edges is not None:
             wanted += [(point, self.aim.edges) for point in (window.onset, window.end)]
-        return max(
-            ((point.high - point.low) / (2 * width) for point, width in wanted if point is not None), default=0.0
-        )
-
-    def met(self, estimate: Estimate) -> bool:
-        """Whether a feature's interval is as narrow as asked for; so it is where there is no window."""
-        return self.aim.precision is not None and self._shortfall(estimate) <= 1
-
-    def _wanted(self, estimate: Estimate) -> bool:
-        return estimate.located[ALL].window.status is Status.FOUND and not self.met(estimate)
+        ratios = [(point.high - point.low) / (2 * width) for point, width in wanted if point is not None]
+        error = np.sqrt(_Target.of(estimate, self.grid).variance(design)[1])
+        predicted = t_quantile(CONFIDENCE, estimate.located[ALL].bases) * error
+        return float(max([predicted / self.aim.precision, *ratios]))
 
     def _looked_on(
         self, designs: dict[str, Design], estimates: Sequence[Estimate], room: int
     ) -> tuple[dict[str, Design], int]:
-        """The exploration kept at its share, and carried on where a feature's outcome still hangs on it."""
+        """Exploration: at its share of the rows over the whole axis, more where a feature's outcome still hangs on it,
+        and to both sides of each decision, so that no window is taken for narrow because nobody looked beside it."""
         before = self.spent(designs)
         for prompt, design in designs.items():
+            mine = [each for each in estimates if each.readings.prompt == prompt]
             looked = int((design.counts[:, self.explore] > 0).all(axis=1).sum())
-            open_ = any(_open(each) for each in estimates if each.readings.prompt == prompt)
             due = int(EXPLORED_SHARE * design.rows(self.cost) / sum(map(self.cost, self.explore)))
-            grown = design.looked_at(self.explore, max(looked + FIRST_EXPLORED // 2 if open_ else 0, due))
-            tried = designs | {prompt: grown}
-            if self.spent(tried) - before <= room:
-                designs = tried
+            grown = design.looked_at(
+                self.explore, max(looked + FIRST_EXPLORED // 2 if any(map(_open, mine)) else 0, due)
+            )
+            for tried in (self._beside(grown, mine), grown):
+                if self.spent(designs | {prompt: tried}) - before <= room:
+                    designs = designs | {prompt: tried}
+                    break
         return designs, self.spent(designs) - before
+
+    def _beside(self, design: Design, estimates: Sequence[Estimate]) -> Design:
+        """With a look at the level next to each place beside a decision, unless one was looked at close by."""
+        decisions = [each.located[ALL].window.decision for each in estimates]
+        for place in (point.log_snr + way for point in decisions if point is not None for way in (-BESIDE, BESIDE)):
+            seen = [level for level in design.levels if np.count_nonzero(design.counts[:, level]) >= FIRST_EXPLORED]
+            if np.abs(self.grid.log_snr[seen] - place).min(initial=np.inf) > BESIDE / 3:
+                level = 1 + int(np.abs(self.grid.log_snr[1:] - place).argmin())
+                design = design.looked_at([level], FIRST_EXPLORED)
+        return design
 
     def _enlarged(self, designs: dict[str, Design], targets: Sequence[_Target], room: int) -> dict[str, Design]:
         """Greedily, one move after another, what lessens the summed variance most for a row, while it can be paid."""
@@ -242,9 +262,9 @@ class Adaptive:
         mine = [each for each in targets if each.prompt == prompt]
         if not mine:
             return
-        now, rows = sum(each.variance(design) for each in mine), design.rows(self.cost)
+        now, rows = sum(each.loss(design) for each in mine), design.rows(self.cost)
         for tried in self._enlargements(design, mine):
-            gain = now - sum(each.variance(tried) for each in mine)
+            gain = now - sum(each.loss(tried) for each in mine)
             yield gain, tried.rows(self.cost) - rows, tried
 
     def _enlargements(self, design: Design, targets: Sequence[_Target]) -> Iterator[Design]:
@@ -276,7 +296,7 @@ class _Target:
     near: tuple[int, ...]
     slopes: FloatArray  # (draws, levels of the grid + 1, 3): d survival / d theta
     variances: FloatArray  # (draws, levels + 1)
-    gradient: FloatArray  # (draws, 3): d decision / d theta
+    gradients: FloatArray  # (draws, 3, 3): d (onset, decision, end) / d theta
     floor: FloatArray  # (draws,): variance of one fresh count, floor (1 - floor)
     fresh: float  # fresh counts that a base is worth
     rho: float
@@ -289,29 +309,33 @@ class _Target:
         slopes = _jacobian(lambda at: family.survival(at, x, ALL), theta)
         a, b = curve.scale
         share = np.clip(a + b * family.survival(theta, x, ALL), 0.01, 0.99)
-        gradient = _jacobian(lambda at: family.crossings(at, (0.5,), ALL), theta)[:, 0]
+        gradients = _jacobian(lambda at: family.crossings(at, VALUES, ALL), theta)
         low, high = family.crossings(theta, NEAR, ALL).mean(axis=0)
         near = tuple(level for level in range(1, grid.top + 1) if low <= x[level] <= high)
         floor = expit(theta[:, 2])
         return cls(
-            estimate.readings.prompt, grid, near, slopes, share * (1 - share) / b**2, gradient,
+            estimate.readings.prompt, grid, near, slopes, share * (1 - share) / b**2, gradients,
             floor * (1 - floor), fresh_counts(curve) / curve.bases, correlation(estimate.readings),
         )  # fmt: skip
 
-    def variance(self, design: Design) -> float:
-        """Predicted variance of the decision point in log-SNR squared, averaged over the draws."""
+    def variance(self, design: Design) -> FloatArray:
+        """Predicted variance of onset, decision and end in log-SNR squared, (3,), averaged over the draws."""
         counts = design.counts.sum(axis=0)
         weights = self.slopes / self.variances[..., None]
         information = np.einsum("l,dli,dlj->dij", counts, weights, self.slopes)
         information[:, 1, 1] += 1.0
-        fresh = self.fresh * design.bases
-        information[:, 2, 2] += fresh * self.floor
-        to = np.linalg.solve(information, self.gradient[..., None])[..., 0]
-        scores = np.einsum("dli,di->dl", weights, to) * np.sqrt(self.variances)
-        found = (counts * scores**2).sum(axis=1) + to[:, 2] ** 2 * fresh * self.floor
-        of_bases = (scores @ design.counts.T) ** 2 - scores**2 @ design.counts.T
-        found += self.rho * of_bases.sum(axis=1)
-        return float(np.median(found))
+        fresh = self.fresh * design.bases * self.floor
+        information[:, 2, 2] += fresh
+        to = np.linalg.solve(information, self.gradients.swapaxes(1, 2))  # (draws, theta, points)
+        scores = np.einsum("dli,dip->dpl", weights * np.sqrt(self.variances)[..., None], to)
+        found = scores**2 @ counts + to[:, 2] ** 2 * fresh[:, None]
+        of_bases = (scores @ design.counts.T) ** 2 - scores**2 @ design.counts.T  # (draws, points, bases)
+        found += self.rho * of_bases.sum(axis=2)
+        return np.asarray(np.sqrt(found).mean(axis=0) ** 2)
+
+    def loss(self, design: Design) -> float:
+        """What an allocator lessens: the variance of the decision, and that of the edges at `EDGES` of its weight."""
+        return float(self.variance(design) @ [EDGES, 1.0, EDGES])
 
 
 def _draws(located: Located, curve: Curve) -> FloatArray:
