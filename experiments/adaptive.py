@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,12 @@ import pandas as pd
 
 from cards import table
 from diffwin.allocate import Aim
-from diffwin.levels import Grid
+from diffwin.levels import FloatArray, Grid
 from diffwin.order import order
 from diffwin.trials import ALL
+from exact_runs import ExactRuns
 from simulated import exact_crossing, grid
-from simulated_runs import simulate
+from simulated_runs import Drawings, Pairs, World, simulate
 
 VALUES = {"onset": 0.25, "decision": 0.5, "end": 0.75}
 WORLD = grid(4 * 22 + 1, -13.0, 9.0)
@@ -35,62 +37,97 @@ DEFAULT = 1000 * WORLD.top
 
 @dataclass(frozen=True)
 class Cell:
-    """Runs of one kind. `features` are {name: (mu, prior of the first label)}; a `flat` cost is one row a sample."""
+    """Runs of one kind. `features` are {name: (mu, prior of the first label)}, or none for the emoji drawings; a
+    `flat` cost is one row a sample."""
 
     what: str
-    features: Mapping[str, tuple[float, float]]
     aim: Aim
+    features: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     where: Grid = field(default=WORLD, compare=False)
     flat: bool = False
+
+    def world(self, seed: int) -> World:
+        return Pairs(self.where, self.features, seed) if self.features else Drawings(drawings(), seed)
+
+    def exact(self, draws: int) -> dict[str, FloatArray]:
+        """Onset, decision and end of each feature; the drawings' from so many draws."""
+        if not self.features:
+            return drawn_crossings(draws)
+        return {
+            name: np.array([exact_crossing(value, mu, prior) for value in VALUES.values()])
+            for name, (mu, prior) in self.features.items()
+        }
+
+
+@cache
+def drawings() -> ExactRuns:
+    return ExactRuns.of("noto-emoji")
+
+
+@cache
+def drawn_crossings(draws: int) -> dict[str, FloatArray]:
+    return drawings().crossings(tuple(VALUES.values()), draws)
 
 
 def _precise() -> Iterator[Cell]:
     wide = grid(4 * 30 + 1, -18.0, 12.0)
     for mu in (3.0, 10.0, 30.0, 100.0, 300.0):
-        yield Cell(f"2,000 samples, mu = {mu:g}", {"side": (mu, 0.5)}, Aim(2000), wide, flat=True)
+        yield Cell(f"2,000 samples, mu = {mu:g}", Aim(2000), {"side": (mu, 0.5)}, wide, flat=True)
 
 
 def _covering() -> Iterator[Cell]:
     for prior in (0.5, 0.3, 0.1):
-        yield Cell(f"budget {DEFAULT:,}, w = {prior}", {"side": (10.0, prior)}, Aim(DEFAULT))
+        yield Cell(f"budget {DEFAULT:,}, w = {prior}", Aim(DEFAULT), {"side": (10.0, prior)})
         for precision in (0.5, 0.25):
             aim = Aim(20 * DEFAULT, precision)
-            yield Cell(f"until {precision:g}, w = {prior}", {"side": (10.0, prior)}, aim)
+            yield Cell(f"until {precision:g}, w = {prior}", aim, {"side": (10.0, prior)})
     three = {"axis0": (30.0, 0.5), "axis1": (10.0, 0.5), "axis2": (3.0, 0.5)}
-    yield Cell("until 0.3, three features", three, Aim(20 * DEFAULT, 0.3))
+    yield Cell("until 0.3, three features", Aim(20 * DEFAULT, 0.3), three)
+
+
+def _drawn() -> Iterator[Cell]:
+    rows = 1000 * drawings().grid.top
+    yield Cell(f"drawings, budget {rows:,}", Aim(rows))
+    yield Cell("drawings, until 0.3", Aim(20 * rows, 0.3))
 
 
 def _ordered() -> Iterator[Cell]:
     for gap in (0.3, 0.0):
         pair = {"first": (10.0, 0.5), "second": (10.0 * np.exp(-gap / 2), 0.5)}
-        yield Cell(f"budget {DEFAULT:,}, decisions {gap:g} apart", pair, Aim(DEFAULT))
+        yield Cell(f"budget {DEFAULT:,}, decisions {gap:g} apart", Aim(DEFAULT), pair)
 
 
 def cells() -> list[Cell]:
-    return [*_precise(), *_covering(), *_ordered()]
+    return [*_precise(), *_covering(), *_drawn(), *_ordered()]
 
 
 def one(cell: Cell, seed: int) -> list[dict[str, object]]:
     """One run, a row a feature and point."""
-    run = simulate(cell.where, cell.features, cell.aim, seed, flat=cell.flat)
+    cost = (lambda level: 1) if cell.flat else (lambda level: level)
+    run = simulate(cell.world(seed), cell.aim, seed, cost)
     calls = [pair for pair in order([each.located[ALL] for each in run.estimates]) if pair.settled and pair.low > 0]
-    said = "none" if not calls else "right" if calls[0].first == next(iter(cell.features)) else "wrong"
+    said = "none" if not calls else "right" if calls[0].first == "first" else "wrong"
     rows: list[dict[str, object]] = []
-    for each, (mu, prior) in zip(run.estimates, cell.features.values(), strict=True):
+    for each in run.estimates:
         window = each.located[ALL].window
-        for name, value in VALUES.items():
-            exact, point = exact_crossing(value, mu, prior), getattr(window, name)
+        for name in VALUES:
+            point = getattr(window, name)
             rows.append(
                 {
                     "cell": cell.what, "seed": seed, "feature": each.readings.feature, "point": name,
                     "status": window.status.value, "rows": run.rows, "looks": run.looks,
                     "regenerations": int(run.design.counts.sum()), "bases": run.design.bases, "order": said,
-                    "error": np.nan if point is None else point.log_snr - exact,
-                    "half": np.nan if point is None else (point.high - point.low) / 2,
-                    "covered": np.nan if point is None else float(point.low <= exact <= point.high),
+                    **{at: np.nan if point is None else getattr(point, at) for at in ("log_snr", "low", "high")},
                 }
             )  # fmt: skip
     return rows
+
+
+def judged(rows: pd.DataFrame, exact: Mapping[str, FloatArray]) -> pd.DataFrame:
+    """With the exact point beside each, and whether its interval holds it."""
+    truth = [exact[feature][list(VALUES).index(point)] for feature, point in zip(rows.feature, rows.point, strict=True)]
+    held = ((rows["low"] <= truth) & (truth <= rows["high"])).astype(float).where(rows["low"].notna())
+    return rows.assign(exact=truth, error=rows["log_snr"] - truth, half=(rows["high"] - rows["low"]) / 2, covered=held)
 
 
 HEAD = (
@@ -157,11 +194,12 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     chosen, runs = cells(), args.runs
     if args.quick:
-        chosen, runs = [chosen[0], chosen[5], chosen[-2]], 2
+        chosen, runs = [chosen[0], chosen[5], chosen[-4], chosen[-2]], 2
     found = []
     with ProcessPoolExecutor(args.workers) as pool:
         for cell in chosen:
-            mine = pd.DataFrame([row for rows in pool.map(one, [cell] * runs, range(runs)) for row in rows])
+            made = [row for rows in pool.map(one, [cell] * runs, range(runs)) for row in rows]
+            mine = judged(pd.DataFrame(made), cell.exact(1200 if args.quick else 9600))
             print(*line(cell.what, mine), *called("", mine), sep="  ", flush=True)
             found.append(mine)
     pairs = [mine for mine in found if mine["feature"].eq("second").any()]

@@ -58,8 +58,9 @@ class ExactRuns:
         rng = np.random.default_rng(seed)
         measured = np.array(self.grid.spread(levels))
         atoms = rng.choice(len(self.world.weights), size=bases, p=self.world.weights)
-        own = self.world.offsets[atoms] @ self.world.offsets.T - 0.5 * self.world.square
-        back = np.stack([self._regenerate(rng, own, float(self.grid.log_snr[k]), repeats) for k in measured], axis=1)
+        each = np.repeat(atoms, repeats)
+        drawn = [self._draw(rng, each, float(self.grid.log_snr[k]), (1,))[0] for k in measured]
+        back = np.stack([atoms.reshape(bases, repeats) for atoms in drawn], axis=1)
         for name, feature in self.features.items():
             label = feature.table.argmax(axis=1)
             counts = (label[back][..., None] == np.arange(len(feature.labels))).sum(axis=2)
@@ -68,11 +69,22 @@ class ExactRuns:
             at = self.grid.log_snr[measured]
             yield Readings("", name, feature.labels, label[atoms], counts, agreement, none, measured, at)
 
-    def _regenerate(self, rng: np.random.Generator, own: FloatArray, log_snr: float, repeats: int) -> NDArray[np.int64]:
-        """Atoms drawn from the posterior of each base in fresh noise, (bases, repeats)."""
+    def pairs(self, rng: np.random.Generator, atoms: NDArray[np.int64], log_snr: float) -> NDArray[np.int64]:
+        """Two regenerations of each atom (n,), the second with the first's noise turned, (2, n)."""
+        return self._draw(rng, atoms, log_snr, (1, -1))
+
+    def _draw(
+        self, rng: np.random.Generator, atoms: NDArray[np.int64], log_snr: float, signs: Sequence[int]
+    ) -> NDArray[np.int64]:
+        """Atoms drawn from the posterior of each atom in fresh noise, (signs, n)."""
+        own = self.world.offsets[atoms] @ self.world.offsets.T - 0.5 * self.world.square
         ratio = np.sqrt(expit(log_snr) / expit(-log_snr))
-        noise = rng.standard_normal((len(own) * repeats, self._factor.shape[1]), np.float32) @ self._factor.T
-        nearness = ratio**2 * np.repeat(own, repeats, axis=0) + ratio * noise.astype(np.float64)
-        share = softmax(np.log(np.maximum(self.world.weights, 1e-300)) + nearness, axis=1).cumsum(axis=1)
-        drawn = (rng.random((len(share), 1)) * share[:, -1:] > share).sum(axis=1)
-        return np.minimum(drawn, share.shape[1] - 1).reshape(len(own), repeats)
+        noise = rng.standard_normal((len(atoms), self._factor.shape[1]), np.float32) @ self._factor.T
+        luck = rng.random((len(atoms), 1))
+        prior = np.log(np.maximum(self.world.weights, 1e-300))
+        back = []
+        for sign in signs:
+            share = softmax(prior + ratio**2 * own + sign * ratio * noise, axis=1).cumsum(axis=1)
+            chosen = ((luck if sign > 0 else 1 - luck) * share[:, -1:] > share).sum(axis=1)
+            back.append(np.minimum(chosen, share.shape[1] - 1))
+        return np.stack(back)

@@ -13,7 +13,7 @@ from diffwin.estimate import estimate
 from diffwin.survival import Readings
 from diffwin.trials import ALL
 from simulated import exact_crossing, grid, readings
-from simulated_runs import simulate
+from simulated_runs import Pairs, simulate
 
 GRID = grid(23)
 
@@ -70,7 +70,7 @@ def test_bases_that_differ_are_told_from_bases_that_do_not() -> None:
 def adaptive_run() -> tuple[int, Readings]:
     """A run of two components at mu = 10, and what it spent."""
     aim = Aim(budget=12_000)
-    run = simulate(GRID, {"side": (10.0, 0.5)}, aim, seed=3)
+    run = simulate(Pairs(GRID, {"side": (10.0, 0.5)}, 3), aim, seed=3)
     return run.rows, run.readings[0]
 
 

@@ -29,10 +29,10 @@ from diffwin.window import CONFIDENCE, VALUES, Located, Status, fresh_counts
 Cost = Callable[[int], int]
 """Network rows of one regeneration from a level; from the top one, of a base."""
 
-FIRST_BASES = 48
-FIRST_EXPLORED = 24
+FIRST_BASES = 40
+FIRST_EXPLORED = 16
 EXPLORED_LEVELS = 10
-EXPLORED_SHARE = 0.12
+EXPLORED_SHARE = 0.05
 """The least share of the network rows that goes to levels all over the axis, whatever the fit says."""
 GROWTH = 0.25
 """A round spends this share of what was spent before it."""
