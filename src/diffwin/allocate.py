@@ -320,17 +320,18 @@ class _Target:
 
     def variance(self, design: Design) -> FloatArray:
         """Predicted variance of onset, decision and end in log-SNR squared, (3,), averaged over the draws."""
-        counts = design.counts.sum(axis=0)
+        each = design.counts.T.astype(float)  # (levels, bases)
+        counts = each.sum(axis=1)
         weights = self.slopes / self.variances[..., None]
-        information = np.einsum("l,dli,dlj->dij", counts, weights, self.slopes)
+        information = (weights * counts[:, None]).swapaxes(1, 2) @ self.slopes
         information[:, 1, 1] += 1.0
         fresh = self.fresh * design.bases * self.floor
         information[:, 2, 2] += fresh
         to = np.linalg.solve(information, self.gradients.swapaxes(1, 2))  # (draws, theta, points)
-        scores = np.einsum("dli,dip->dpl", weights * np.sqrt(self.variances)[..., None], to)
-        found = scores**2 @ counts + to[:, 2] ** 2 * fresh[:, None]
-        of_bases = (scores @ design.counts.T) ** 2 - scores**2 @ design.counts.T  # (draws, points, bases)
-        found += self.rho * of_bases.sum(axis=2)
+        scores = (weights @ to).swapaxes(1, 2) * np.sqrt(self.variances)[:, None, :]  # (draws, points, levels)
+        alone = scores**2 @ counts
+        together = ((scores @ each) ** 2).sum(axis=2)  # of all regenerations of a base, were they one
+        found = (1 - self.rho) * alone + self.rho * together + to[:, 2] ** 2 * fresh[:, None]
         return np.asarray(np.sqrt(found).mean(axis=0) ** 2)
 
     def loss(self, design: Design) -> float:
