@@ -8,6 +8,9 @@ from scipy.stats import norm
 
 from diffwin.levels import log_snr_at
 from diffwin.theory import blink, pair
+from diffwin.worlds.base import Feature
+from diffwin.worlds.exact import exact_survival
+from diffwin.worlds.mixture import GaussianMixture
 
 
 @pytest.mark.parametrize(("eps", "after", "before"), [(0.1, 1.3564, 3.6756), (0.05, 1.1962, 4.3767)])
@@ -67,3 +70,22 @@ def test_the_theorem_holds_for_a_regenerated_mixture() -> None:
 def test_a_heavy_rest_weakens_the_bound() -> None:
     assert blink.regeneration_bound(0.1, rest=0.5, target=0.5) == pytest.approx(0.1 * (1 + 1 / np.sqrt(2)))
     assert blink.regeneration_bound(0.1, rest=0.9, target=0.1) == pytest.approx(0.1 * (1 + 9 / np.sqrt(2)))
+
+
+def test_the_printed_t_before_among_many_is_a_bound() -> None:
+    """Four components, and one of them within all: TV(one, all) is at most 3/4 of that to the farthest."""
+    eps, distances = 0.1, np.array([3.0, 8.0, 5.0])
+    found = blink.printed_thresholds_among(distances, eps)
+    assert found.before == pytest.approx(np.log(80))
+    assert 0.75 * pair.total_variation(pair.separation(8.0, log_snr_at(found.before))) < eps
+
+
+def test_the_printed_t_after_among_many_keeps_regenerations() -> None:
+    """Of K components on a simplex, where all are as near: what leaves is at most eps, at any K."""
+    eps = 0.1
+    for count in (2, 5, 12):
+        world = GaussianMixture(np.ones(count), 20 * np.eye(count))
+        distances = np.full(count - 1, 20 * np.sqrt(2))
+        at = float(log_snr_at(blink.printed_thresholds_among(distances, eps).after))
+        found = exact_survival(world, Feature.of(np.arange(count)), at)
+        assert 1 - found.value < eps - 4 * found.standard_error

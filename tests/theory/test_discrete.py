@@ -47,3 +47,28 @@ def test_a_long_walk_of_small_bias_is_a_gaussian_pair() -> None:
 
 def test_a_walk_of_which_nothing_is_kept_is_a_fair_coin() -> None:
     assert discrete.walk_survival(0, 0.3) == 0.5
+
+
+@pytest.mark.parametrize("h", [1, 7])
+def test_masking_thresholds_are_where_total_variation_says(h: int) -> None:
+    eps = 0.1
+    found, printed = discrete.masking_thresholds(h, eps), discrete.printed_masking_thresholds(h, eps)
+    assert (1 - found.before**h) / 2 == pytest.approx(eps)
+    assert 1 - found.after**h == pytest.approx(1 - eps**2)
+    assert printed.after == pytest.approx(found.after)
+    assert printed.before > found.before
+
+
+@pytest.mark.parametrize(("bias", "eps"), [(0.1, 0.1), (0.5, 0.2)])
+def test_walk_thresholds_are_the_last_and_the_first(bias: float, eps: float) -> None:
+    found = discrete.walk_thresholds(bias, eps)
+    apart = [discrete.walk_total_variation(kept, bias) for kept in range(int(found.after) + 1)]
+    assert max(kept for kept, d in enumerate(apart) if d / 2 <= eps) == found.before
+    assert min(kept for kept, d in enumerate(apart) if d >= 1 - eps**2) == found.after
+
+
+def test_the_printed_bounds_of_a_walk_are_bounds() -> None:
+    """Where the paper allows them: eps^2 < (1/2 - Delta) (1/2 + Delta) / 1000."""
+    bias, eps = 0.02, 0.015
+    found, printed = discrete.walk_thresholds(bias, eps), discrete.printed_walk_thresholds(bias, eps)
+    assert printed.before < found.before < found.after < printed.after

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import erfinv
 
 from diffwin.levels import ou_time
@@ -22,7 +23,7 @@ from diffwin.theory.pair import log_snr_of_separation
 
 @dataclass(frozen=True)
 class Thresholds:
-    """T_before and T_after in OU time."""
+    """T_before and T_after on one axis of noise: OU time, unless another is named."""
 
     before: float
     after: float
@@ -46,6 +47,17 @@ def printed_thresholds(mu: float, eps: float) -> Thresholds:
     """
     log_mu = np.log(mu)
     return Thresholds(float(log_mu + np.log(2 / eps)), float(log_mu - np.log(np.log(1 / (2 * eps**2)))))
+
+
+def printed_thresholds_among(distances: ArrayLike, eps: float) -> Thresholds:
+    """The sufficient bounds printed for one of K components of unit variance within all (example 2).
+
+    From its distances to the others, (K - 1,): ln max + ln(1/eps), and ln min - ln(8 ln(K / eps)) / 2. Short of
+    the latter a regeneration stays with the component but for eps, which asks less than the definition of T_after.
+    """
+    apart = np.asarray(distances, np.float64)
+    after = np.log(apart.min()) - np.log(8 * np.log((len(apart) + 1) / eps)) / 2
+    return Thresholds(float(np.log(apart.max() / eps)), float(after))
 
 
 def regeneration_bound(eps: float, rest: float, target: float) -> float:
