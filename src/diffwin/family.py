@@ -2,8 +2,10 @@
 
 Two Gaussian components at separation D leave, for a group of prior w, survival S(D, w) = E sigmoid(D^2/2 + D z +
 logit w) (Biroli et al. 2024 for w = 1/2). Normalised by its floor w it is the same for both groups and for all bases
-together, g(D, w) = (S(D, w) - w) / (1 - w). A noise level acts by D = 2 exp((x - centre) / (2 width)) with x the
-log-SNR; width 1 is the exact law far above the noise of a component, D = 2 at x = centre. The fit is
+together, g(D, w) = (S(D, w) - w) / (1 - w). A noise level acts by D = 2 exp((y - y_centre) / (2 width)), which is 2 at
+the centre, with y either the log-SNR (components narrower than the noise where they are decided) or ln(r / (1 + r)) of
+the SNR r (components as wide as the data, whose separation ends by growing), whichever fits better; width 1 is the
+exact law. The fit is
 
     S(x) = floor + (1 - floor) g(D(x), w),
 
@@ -30,22 +32,37 @@ _SAFE = 1e-4
 _ENOUGH = 1e-4
 """A climb ends when twice running no row gains more than this in log-likelihood."""
 _LOG_2 = float(np.log(2.0))
+_SATURATIONS = (0.0, 1.0)
+_UNSATURATED = -5.0
+"""A decision at a lower log-SNR is where saturation does nothing yet."""
+_NEVER = 40.0
+"""Log-SNR that stands for one that is never reached."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fits:
-    """Fitted curves, one a row: `centre`, `log_width`, `floor` (rows,); `survival` (rows, levels) at the levels."""
+    """Fitted curves, one a row: `centre`, `log_width`, `floor`, `saturation` (rows,); `survival` (rows, levels) at the
+    levels."""
 
     centre: FloatArray
     log_width: FloatArray
     floor: FloatArray
+    saturation: FloatArray
     survival: FloatArray
     group: str
 
     def crossings(self, values: Sequence[float]) -> FloatArray:
         """Log-SNR at which each row's normalised survival passes each value, (rows, values)."""
         log_d = _log_d_at(tuple(values), _logit_w(self.floor, self.group))
-        return np.asarray(self.centre[:, None] + 2 * np.exp(self.log_width)[:, None] * (log_d - _LOG_2))
+        moved = 2 * np.exp(self.log_width)[:, None] * (log_d - _LOG_2)
+        saturation = self.saturation[:, None]
+        return _straightened_back(_straightened(self.centre[:, None], saturation) + moved, saturation)
+
+    def log_separation(self, log_snr: FloatArray, row: int = 0) -> FloatArray:
+        """ln D of one row at any log-SNR (n,)."""
+        saturation = self.saturation[row]
+        moved = _straightened(log_snr, saturation) - _straightened(self.centre[row], saturation)
+        return np.asarray(moved / (2 * np.exp(self.log_width[row])) + _LOG_2)
 
     def prior(self, row: int = 0) -> float:
         """The prior that shapes a row's curve."""
@@ -53,8 +70,18 @@ class Fits:
 
     def normalised(self, log_snr: FloatArray, row: int = 0) -> FloatArray:
         """Normalised survival of one row at any log-SNR (n,)."""
-        log_d = (log_snr - self.centre[row]) / (2 * np.exp(self.log_width[row])) + _LOG_2
+        log_d = self.log_separation(log_snr, row)
         return _shape(log_d, np.broadcast_to(_logit_w(self.floor[row : row + 1], self.group), log_d.shape))[0]
+
+
+def _straightened(log_snr: FloatArray, saturation: FloatArray) -> FloatArray:
+    """ln(r / (1 + saturation r)) of the SNR r, along which ln D is a straight line."""
+    return np.asarray(-np.logaddexp(-log_snr, np.log(np.maximum(saturation, 1e-300))))
+
+
+def _straightened_back(at: FloatArray, saturation: FloatArray) -> FloatArray:
+    """The log-SNR there; very clean where a saturated separation never gets so far."""
+    return np.asarray(-np.log(np.maximum(np.exp(-at) - saturation, np.exp(-_NEVER))))
 
 
 @lru_cache(maxsize=1)
@@ -124,20 +151,39 @@ def fit(curve: Curve, fresh: float) -> Fits:
 
     `fresh` is how many counts the fresh generations' floor is worth: floor (1 - floor) / its variance.
     """
-    problem = _Problem.of(curve, fresh)
+    fits = _fit(curve, fresh, 0.0)
+    if fits[1].centre[0] < _UNSATURATED:
+        return fits[1]
+    tried = [fits, *(_fit(curve, fresh, saturation) for saturation in _SATURATIONS[1:])]
+    best = np.argmin([misfit for misfit, _ in tried], axis=0)
+    names = ("centre", "log_width", "floor", "saturation", "survival")
+    rows = np.arange(len(best))
+    chosen = {name: np.stack([getattr(each, name) for _, each in tried])[best, rows] for name in names}
+    return Fits(**chosen, group=curve.group)
+
+
+def _fit(curve: Curve, fresh: float, saturation: float) -> tuple[FloatArray, Fits]:
+    """Misfit of each row (rows,) and its fit, at one saturation."""
+    problem = _Problem.of(curve, fresh, saturation)
     first = problem.row(0)
     start = first.climb(first.search(), steps=40)
     theta = problem.climb(np.repeat(start, problem.rows, axis=0), steps=14)
     theta[0] = start[0]
     a, b = problem.scale
-    return Fits(theta[:, 0], theta[:, 1], expit(theta[:, 2]), (problem.share(theta) - a) / b, curve.group)
+    everywhere = np.full(problem.rows, saturation)
+    centre, share = _straightened_back(theta[:, 0], everywhere), problem.share(theta)
+    made = Fits(centre, theta[:, 1], expit(theta[:, 2]), everywhere, (share - a) / b, curve.group)
+    return problem.misfit(theta), made
 
 
 @dataclass(frozen=True, eq=False)
 class _Problem:
-    """Shares of counts and their numbers `trials` (rows, levels), to be met by (centre, ln width, logit floor)."""
+    """Shares of counts and their numbers `trials` (rows, levels), to be met by (centre, ln width, logit floor).
 
-    log_snr: FloatArray
+    `axis` (levels,) is the log-SNR straightened, and the centre lies along it.
+    """
+
+    axis: FloatArray
     counted: FloatArray
     trials: FloatArray
     floor: FloatArray
@@ -146,7 +192,7 @@ class _Problem:
     scale: tuple[float, float]
 
     @classmethod
-    def of(cls, curve: Curve, fresh: float) -> _Problem:
+    def of(cls, curve: Curve, fresh: float, saturation: float) -> _Problem:
         # Half a base is added to both outcomes, in the data as in the model: where nearly all survive, the loss of one
         # base with all its repeats would else outweigh every other level.
         half = 0.5 / curve.bases
@@ -155,7 +201,8 @@ class _Problem:
         trials = curve.trials[rows]
         counted = np.where(trials > 0, np.clip(a + b * curve.survival[rows], 0.0, 1.0), 0.5)  # of no weight where 0
         floor = np.clip(curve.floor[rows], _SAFE, 1 - _SAFE)
-        return cls(curve.log_snr, counted, trials, floor, fresh, curve.group, (a, b))
+        axis = _straightened(curve.log_snr, np.asarray(saturation))
+        return cls(axis, counted, trials, floor, fresh, curve.group, (a, b))
 
     @property
     def rows(self) -> int:
@@ -167,9 +214,7 @@ class _Problem:
 
     def search(self) -> FloatArray:
         """The best of a row of centres and widths, as a start for the climb, (1, 3)."""
-        centres, widths = np.meshgrid(
-            np.linspace(self.log_snr[0], self.log_snr[-1], 61), np.log([0.35, 0.7, 1.0, 1.6, 2.5])
-        )
+        centres, widths = np.meshgrid(np.linspace(self.axis[0], self.axis[-1], 61), np.log([0.35, 0.7, 1.0, 1.6, 2.5]))
         floor = np.full(centres.size, logit(self.floor[0]))
         tried = np.stack([centres.ravel(), widths.ravel(), floor], axis=1)
         count = len(tried)
@@ -183,7 +228,7 @@ class _Problem:
 
     def _share(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Shares, their slope in ln D, and ln D."""
-        log_d = (self.log_snr - theta[:, :1]) / (2 * np.exp(theta[:, 1:2])) + _LOG_2
+        log_d = (self.axis - theta[:, :1]) / (2 * np.exp(theta[:, 1:2])) + _LOG_2
         floor = expit(theta[:, 2:])
         g, slope = _shape(log_d, np.broadcast_to(_logit_w(floor, self.group), log_d.shape))
         a, b = self.scale
@@ -204,7 +249,7 @@ class _Problem:
             scaled = np.maximum(np.diagonal(information, axis1=1, axis2=2), 1e-3) * damping[:, None]
             move = np.linalg.solve(information + np.eye(3) * scaled[:, None, :], gradient[..., None])[..., 0]
             tried = theta + np.clip(move, [-2.0, -0.7, -1.5], [2.0, 0.7, 1.5])
-            low, high = self.log_snr[0] - 4, self.log_snr[-1] + 4
+            low, high = self.axis[0] - 4, self.axis[-1] + 4
             tried = np.clip(tried, [low, -2.5, -6.0], [high, 2.5, 6.0])
             found = self.misfit(tried)
             better = found <= best

@@ -75,12 +75,12 @@ def information(estimate: Estimate) -> Information | None:
 
 def _of_family(fits: Fits, log_snr: FloatArray) -> FloatArray:
     """Share of a two-component label's entropy that is known at each log-SNR, (n,)."""
-    w, width = fits.prior(), float(np.exp(fits.log_width[0]))
+    w = fits.prior()
     log_d = np.linspace(-8, 5, 1301)
     # dI / d(D^2) = w (1 - w) erased / 2, so dI / d ln D = D^2 w (1 - w) erased
     slope = np.exp(2 * log_d) * w * (1 - w) * erased(np.exp(log_d), w)
     total = np.concatenate([[0.0], np.cumsum((slope[1:] + slope[:-1]) / 2 * np.diff(log_d))])
-    return np.asarray(np.interp((log_snr - fits.centre[0]) / (2 * width) + np.log(2), log_d, total / total[-1]))
+    return np.asarray(np.interp(fits.log_separation(log_snr), log_d, total / total[-1]))
 
 
 def _rising(values: FloatArray) -> FloatArray:
