@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,6 +191,45 @@ class Ledger:
     def kept(self, prompt: str) -> set[tuple[int, int]]:
         """(base, level) of every state that is held."""
         return set(self._db.execute("SELECT base, level FROM states WHERE prompt = ?", (self._prompt(prompt),)))
+
+    def done(self, prompt: str, features: Collection[str]) -> NDArray[np.int64]:
+        """(n, 3) base, level and repeat of the samples of a prompt that are missing, or read for all the features."""
+        marks, key = ",".join("?" * len(features)), self._prompt(prompt)
+        rows = self._db.execute(
+            "SELECT base, level, repeat FROM samples WHERE prompt = ? AND missing IS NOT NULL UNION ALL "
+            f"SELECT base, level, repeat FROM observations WHERE prompt = ? AND feature IN ({marks}) "
+            "GROUP BY base, level, repeat HAVING count(*) = ?",
+            (key, key, *features, len(features)),
+        )
+        parts = [np.zeros((0, 3), np.int64)]
+        while part := rows.fetchmany(PART):
+            parts.append(np.array(part, np.int64))
+        return np.concatenate(parts)
+
+    def unread(self, features: Collection[str], size: int) -> Iterator[list[tuple[Trial, int, str]]]:
+        """Samples with a picture in which a feature was not read yet, `size` at a time: trial, evaluations, picture."""
+        marks, after = ",".join("?" * len(features)), (0, -1, 0, 0)
+        texts = {key: text for text, key in self._prompts.items()}
+        while found := self._db.execute(
+            "SELECT prompt, base, level, repeat, evaluations, image FROM samples s "
+            "WHERE (prompt, base, level, repeat) > (?, ?, ?, ?) AND image IS NOT NULL AND missing IS NULL AND ("
+            "SELECT count(*) FROM observations o WHERE (o.prompt, o.base, o.level, o.repeat) = "
+            f"(s.prompt, s.base, s.level, s.repeat) AND feature IN ({marks})) < ? "
+            "ORDER BY prompt, base, level, repeat LIMIT ?",
+            (*after, *features, len(features), size),
+        ).fetchall():
+            yield [(Trial(texts[key], *rest), evaluations, image) for key, *rest, evaluations, image in found]
+            after = found[-1][:4]
+
+    def lost(self, prompt: str) -> set[int]:
+        """The bases of a prompt that are missing."""
+        return {
+            index
+            for (index,) in self._db.execute(
+                "SELECT base FROM samples WHERE prompt = ? AND level = 0 AND missing IS NOT NULL",
+                (self._prompt(prompt),),
+            )
+        }
 
     def samples(self) -> pd.DataFrame:
         """prompt, base, level, repeat, evaluations, image, missing: one row a sample, in order."""

@@ -6,7 +6,8 @@ the report follow from the ledger alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import heapq
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -30,8 +31,6 @@ from diffwin.trials import ALL, Base, Mode, Trial
 from diffwin.version import VERSION
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from diffwin.probes.base import Probe
     from diffwin.process.base import Process, State
 
@@ -48,7 +47,6 @@ CHUNK = 32
 FOR_PICTURES = ("gender", "skin-tone", "age", "background-colour")
 """What is read in the pictures of a text-to-image model that names no probes of its own."""
 
-ADDRESS = ["prompt", "base", "level", "repeat"]
 RECORDED = ("diffusers", "numpy", "open_clip_torch", "torch", "transformers")
 
 
@@ -234,8 +232,9 @@ class _Work:
 
     def do(self) -> None:
         """One round after another. A round is on record before it begins, so that a killed run goes on with it."""
+        self._read_again()
         designs: dict[str, Design] | None = self._begun()
-        held = int(self.ledger.samples()["evaluations"].sum())
+        held = self.ledger.evaluations()
         estimates: list[Estimate] = []
         while designs is not None:
             self._total = max(self._total, self.job.allocator.expected(designs, estimates) - held)
@@ -259,8 +258,10 @@ class _Work:
         plan = self.job.plan
         if not plan.adaptive:
             return []
-        seen = self.ledger.observations()
-        seen = seen[seen["prompt"].isin(self.job.prompts) & seen["feature"].isin(self.features)]
+        seen = (
+            part[part["prompt"].isin(self.job.prompts) & part["feature"].isin(self.features)]
+            for part in self.ledger.observations_in_parts()
+        )
         record = self.ledger.get("record")
         grid, corrections = self.job.process.grid, corrections_of(record)
         resamples = LOOK if plan.precision is None else RESAMPLES
@@ -279,60 +280,52 @@ class _Work:
 
     def _carry_out(self, designs: Mapping[str, Design]) -> None:
         """Make the bases and regenerations of some designs that are not there yet."""
-        held, keep = self._held(), self._keep(designs)
-        wanted = [Base(prompt, index) for prompt, design in designs.items() for index in range(design.bases)]
-        bases = [base for base in wanted if not self._holds(base, held, keep)]
-        trials = [trial for prompt, design in designs.items() for trial in design.trials(prompt) if trial not in held]
-        trials.sort(key=lambda trial: -trial.level)  # no long walk is left alone at the end
-        cost = self.job.process.cost
-        done = self.job.process.evaluations - self._start
-        left = len(bases) * cost(self.job.process.grid.top) + sum(cost(trial.level) for trial in trials)
-        self._total = max(self._total, done + left)
+        keep, cost = self._keep(designs), self.job.process.cost
+        bases: list[Base] = []
+        trials: dict[str, NDArray[np.int64]] = {}
+        for prompt, design in designs.items():
+            done = self.ledger.done(prompt, self.features)
+            bases += [Base(prompt, int(index)) for index in self._bases_lacking(prompt, design, done, keep)]
+            trials[prompt] = _lacking(design, done)
+        spent = self.job.process.evaluations - self._start
+        levels, counts = np.unique(np.concatenate([each[:, 1] for each in trials.values()]), return_counts=True)
+        left = len(bases) * cost(self.job.process.grid.top)
+        left += sum(count * cost(level) for level, count in zip(levels.tolist(), counts.tolist(), strict=True))
+        self._total = max(self._total, spent + left)
         for chunk in _chunks(self.job.process.sample(bases, keep), CHUNK):
             states = [(g.base, 0, g.state.numpy()) for g in chunk]
             states += [(g.base, level, state.numpy()) for g in chunk for level, state in g.passed.items()]
             self._write([(_as_trial(g.base), g.state) for g in chunk], states)
-        lost = self._lost()
-        trials = [trial for trial in trials if trial.of not in lost]
-        for finished in _chunks(self.job.process.regenerate(trials, self._state, self.job.plan.mode), CHUNK):
+        walks = (self._trials(prompt, lacking) for prompt, lacking in trials.items())
+        noisiest_first = heapq.merge(*walks, key=lambda trial: -trial.level)  # no long walk is left alone at the end
+        for finished in _chunks(self.job.process.regenerate(noisiest_first, self._state, self.job.plan.mode), CHUNK):
             self._write(finished)
 
-    def _held(self) -> set[Trial]:
-        """Samples that need no work: read by every probe, or missing. Kept pictures are read by new probes first."""
-        samples = self.ledger.samples()
-        self._read_again(samples)
-        gone = samples[samples["missing"].notna()]
-        missing = {Trial(*key) for key in gone[ADDRESS].itertuples(index=False)}
-        return missing | {trial for trial, features in self._features_read().items() if self.features <= features}
+    def _bases_lacking(
+        self, prompt: str, design: Design, done: NDArray[np.int64], keep: Collection[int]
+    ) -> NDArray[np.int64]:
+        """The bases that are not there, or not with every state that branch mode starts from."""
+        there = done[done[:, 1] == 0, 0]
+        if keep:
+            kept = self.ledger.kept(prompt)
+            there = np.array(
+                [base for base in there.tolist() if all((base, level) in kept for level in keep)], np.int64
+            )
+        return np.setdiff1d(np.arange(design.bases), there)
 
-    def _features_read(self) -> dict[Trial, set[str]]:
-        """Which features the ledger holds of each sample."""
-        read: dict[Trial, set[str]] = {}
-        for *key, feature in self.ledger.observations()[[*ADDRESS, "feature"]].itertuples(index=False):
-            read.setdefault(Trial(*key), set()).add(feature)
-        return read
+    def _trials(self, prompt: str, lacking: NDArray[np.int64]) -> Iterator[Trial]:
+        """The regenerations (n, 3) of all bases but those that were lost."""
+        lost = self.ledger.lost(prompt)
+        for start in range(0, len(lacking), CHUNK):
+            for base, level, repeat in lacking[start : start + CHUNK].tolist():
+                if base not in lost:
+                    yield Trial(prompt, base, level, repeat)
 
-    def _read_again(self, samples: pd.DataFrame) -> None:
+    def _read_again(self) -> None:
         """Let new probes read the pictures that are kept."""
-        read = self._features_read()
-        pictures = samples[samples["image"].notna() & samples["missing"].isna()]
-        rows = pictures[[*ADDRESS, "evaluations", "image"]].itertuples(index=False)
-        held = [(Trial(*key), cost, image) for *key, cost, image in rows]
-        stale = [each for each in held if not self.features <= read.get(each[0], set())]
-        for chunk in _chunks(stale, CHUNK):
+        for chunk in self.ledger.unread(self.features, CHUNK):
             readings = self._read(load_pictures(self.ledger.folder, [image for _, _, image in chunk]))
             self.ledger.add([Sample(t, cost, im, None, r) for (t, cost, im), r in zip(chunk, readings, strict=True)])
-
-    def _holds(self, base: Base, held: set[Trial], keep: Sequence[int]) -> bool:
-        """Whether a base is there, with every state that branch mode starts from."""
-        if _as_trial(base) not in held:
-            return False
-        return not keep or {(base.index, level) for level in keep} <= self.ledger.kept(base.prompt)
-
-    def _lost(self) -> set[Base]:
-        samples = self.ledger.samples()
-        gone = samples[(samples["level"] == 0) & samples["missing"].notna()]
-        return {Base(prompt, index) for prompt, index in gone[["prompt", "base"]].itertuples(index=False)}
 
     def _state(self, trial: Trial) -> State:
         import torch
@@ -363,6 +356,19 @@ class _Work:
             return []
         read = {each.feature: each.read(shown) for each in self.job.probes}
         return [{feature: rows[i] for feature, rows in read.items()} for i in range(len(shown))]
+
+
+def _lacking(design: Design, done: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n, 3) base, level and repeat of the regenerations of a design that are not done, noisiest first."""
+    base, level = np.nonzero(design.counts)
+    counts = design.counts[base, level]
+    cell = np.repeat(np.arange(len(base)), counts)
+    repeat = np.arange(len(cell)) - (np.cumsum(counts) - counts)[cell]
+    wanted = np.stack([base[cell], level[cell], repeat], axis=1)
+    shape = tuple(np.concatenate([wanted, done]).max(axis=0, initial=0) + 1)
+    there = np.isin(np.ravel_multi_index(wanted.T, shape), np.ravel_multi_index(done.T, shape))
+    wanted = wanted[~there]
+    return wanted[np.lexsort((wanted[:, 2], wanted[:, 0], -wanted[:, 1]))]
 
 
 def _as_trial(base: Base) -> Trial:
