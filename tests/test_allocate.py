@@ -16,6 +16,7 @@ from simulated import exact_crossing, grid, readings
 from simulated_runs import Pairs, simulate
 
 GRID = grid(23)
+NOTHING = np.zeros((0, 3), np.int64)
 
 
 def _cost(level: int) -> int:
@@ -25,9 +26,8 @@ def _cost(level: int) -> int:
 def test_an_even_design_is_every_base_at_every_level() -> None:
     design = Design.even(5, 23, (3, 8), 2)
     assert design.rows(_cost) == 5 * (23 + 2 * (3 + 8))
-    trials = list(design.trials("a"))
-    assert len(trials) == len(set(trials)) == 5 * 2 * 2
-    assert [trial.level for trial in trials] == [8] * 10 + [3] * 10
+    trials = design.lacking(NOTHING).tolist()
+    assert trials == [[base, level, repeat] for level in (8, 3) for base in range(5) for repeat in range(2)]
     assert Even(design).next({"a": design}, []) is None
 
 
@@ -40,7 +40,17 @@ def test_a_design_outlives_its_record() -> None:
 def test_enlarged_designs_hold_all_that_was_there() -> None:
     design = Design.even(6, 23, (), 0).looked_at((2, 9), 3)
     grown = design.with_pairs(9, 4).with_bases(3).with_pairs(9, 4).looked_at((2, 9), 5)
-    assert set(design.trials("a")) < set(grown.trials("a"))
+    first, then = ({tuple(trial) for trial in each.lacking(NOTHING).tolist()} for each in (design, grown))
+    assert first < then
+    left = grown.lacking(np.array(sorted(first)))
+    assert {tuple(trial) for trial in left.tolist()} == then - first
+
+
+def test_what_is_done_is_not_lacking_whatever_else_is_there() -> None:
+    design = Design.even(3, 23, (4,), 2)
+    done = np.array([(0, 0, 0), (0, 4, 1), (2, 4, 0), (2, 4, 7), (9, 23, 0)])
+    assert design.lacking(done).tolist() == [[0, 4, 0], [1, 4, 0], [1, 4, 1], [2, 4, 1]]
+    assert not len(Design.even(3, 23, (), 0).lacking(done))
 
 
 def test_pairs_go_to_the_bases_that_have_the_fewest() -> None:

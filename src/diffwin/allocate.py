@@ -23,7 +23,7 @@ from diffwin.errors import BadInput
 from diffwin.estimate import Estimate
 from diffwin.levels import FloatArray, Grid
 from diffwin.survival import Curve, Readings, t_quantile
-from diffwin.trials import ALL, Trial
+from diffwin.trials import ALL
 from diffwin.window import CONFIDENCE, VALUES, Located, Status, fresh_counts
 
 Cost = Callable[[int], int]
@@ -89,11 +89,20 @@ class Design:
     def levels(self) -> list[int]:
         return [int(level) for level in np.flatnonzero(self.counts.any(axis=0))]
 
-    def trials(self, prompt: str) -> Iterator[Trial]:
-        """Noisiest first, so that no long walk is left alone at the end."""
-        for level in reversed(self.levels):
-            for base, count in enumerate(self.counts[:, level]):
-                yield from (Trial(prompt, base, level, repeat) for repeat in range(count))
+    def lacking(self, done: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(n, 3) base, level and repeat of the regenerations that are not done (m, 3), noisiest first.
+
+        Numbers and not trials, so that a design of a million fits in memory many times.
+        """
+        base, level = np.nonzero(self.counts)
+        counts = self.counts[base, level]
+        cell = np.repeat(np.arange(len(base)), counts)
+        repeat = np.arange(len(cell)) - (np.cumsum(counts) - counts)[cell]
+        wanted = np.stack([base[cell], level[cell], repeat], axis=1)
+        shape = tuple(np.concatenate([wanted, done]).max(axis=0, initial=0) + 1)
+        there = np.isin(np.ravel_multi_index(wanted.T, shape), np.ravel_multi_index(done.T, shape))
+        left = wanted[~there]
+        return left[np.lexsort((left[:, 2], left[:, 0], -left[:, 1]))]
 
     def rows(self, cost: Cost) -> int:
         """Network rows of the whole design, its bases among them."""

@@ -283,6 +283,6 @@ def _packed(state: NDArray[Any]) -> tuple[str, str, bytes]:
 
 def _reading(probabilities: NDArray[np.float64]) -> tuple[int | None, bytes | None]:
     """(label, probabilities); an abstention has neither."""
-    if not np.all(np.isfinite(probabilities)):
+    if not np.isfinite(probabilities).all():
         return None, None
-    return int(np.argmax(probabilities)), np.asarray(probabilities, "<f8").tobytes()
+    return int(probabilities.argmax()), np.asarray(probabilities, "<f8").tobytes()

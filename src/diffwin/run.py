@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -229,6 +229,7 @@ class _Work:
         self.job, self.ledger, self.progress = job, ledger, progress
         self.features = frozenset(each.feature for each in job.probes)
         self._start, self._total = job.process.evaluations, 0
+        self._held_state = lru_cache(CHUNK)(ledger.state)  # the repeats of a base follow each other
 
     def do(self) -> None:
         """One round after another. A round is on record before it begins, so that a killed run goes on with it."""
@@ -286,7 +287,7 @@ class _Work:
         for prompt, design in designs.items():
             done = self.ledger.done(prompt, self.features)
             bases += [Base(prompt, int(index)) for index in self._bases_lacking(prompt, design, done, keep)]
-            trials[prompt] = _lacking(design, done)
+            trials[prompt] = design.lacking(done)
         spent = self.job.process.evaluations - self._start
         levels, counts = np.unique(np.concatenate([each[:, 1] for each in trials.values()]), return_counts=True)
         left = len(bases) * cost(self.job.process.grid.top)
@@ -331,7 +332,7 @@ class _Work:
         import torch
 
         level = trial.level if self.job.plan.mode is Mode.BRANCH else 0
-        return torch.from_numpy(self.ledger.state(trial.prompt, trial.base, level))
+        return torch.from_numpy(self._held_state(trial.prompt, trial.base, level))
 
     def _write(
         self, finished: Sequence[tuple[Trial, State]], states: Iterable[tuple[Base, int, NDArray[Any]]] = ()
@@ -358,19 +359,6 @@ class _Work:
         return [{feature: rows[i] for feature, rows in read.items()} for i in range(len(shown))]
 
 
-def _lacking(design: Design, done: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n, 3) base, level and repeat of the regenerations of a design that are not done, noisiest first."""
-    base, level = np.nonzero(design.counts)
-    counts = design.counts[base, level]
-    cell = np.repeat(np.arange(len(base)), counts)
-    repeat = np.arange(len(cell)) - (np.cumsum(counts) - counts)[cell]
-    wanted = np.stack([base[cell], level[cell], repeat], axis=1)
-    shape = tuple(np.concatenate([wanted, done]).max(axis=0, initial=0) + 1)
-    there = np.isin(np.ravel_multi_index(wanted.T, shape), np.ravel_multi_index(done.T, shape))
-    wanted = wanted[~there]
-    return wanted[np.lexsort((wanted[:, 2], wanted[:, 0], -wanted[:, 1]))]
-
-
 def _as_trial(base: Base) -> Trial:
     """Where a base stands in the ledger: level 0 of itself."""
     return Trial(base.prompt, base.index, 0, 0)
@@ -378,15 +366,12 @@ def _as_trial(base: Base) -> Trial:
 
 def _faults(states: Sequence[State], shown: NDArray[Any]) -> list[str | None]:
     """Why a sample cannot be read, or None: a failed number or a blank picture is missing, never a lost feature."""
-    reasons: list[str | None] = []
-    for state, picture in zip(states, shown, strict=True):
-        if not bool(state.isfinite().all()):
-            reasons.append("the model gave numbers that are not finite")
-        elif picture.dtype == np.uint8 and not picture.any():
-            reasons.append("the picture is black")
-        else:
-            reasons.append(None)
-    return reasons
+    import torch
+
+    finite = torch.stack(list(states)).flatten(1).isfinite().all(dim=1).tolist()
+    seen = [picture.dtype != np.uint8 or picture.any() for picture in shown]
+    not_finite, black = "the model gave numbers that are not finite", "the picture is black"
+    return [not_finite if not sound else black if not some else None for sound, some in zip(finite, seen, strict=True)]
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
