@@ -16,8 +16,9 @@ import pytest
 from scipy.optimize import brentq
 
 import diffwin
+from diffwin.defaults import GENERATIONS, PATIENCE
 from diffwin.errors import BadInput
-from diffwin.plan import GENERATIONS, PATIENCE, Plan
+from diffwin.plan import Plan
 from diffwin.results import reversibility_gaps
 from diffwin.run import prepare
 from simulated import exact_survival

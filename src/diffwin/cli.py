@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from diffwin.defaults import GENERATIONS, MODEL, REPEATS, SEED
 from diffwin.errors import BadInput, DiffwinError
-from diffwin.plan import GENERATIONS, REPEATS, Plan
-from diffwin.terminal import progress_bar as _progress
-from diffwin.terminal import show_gaps, show_prediction, table, waiting
-from diffwin.terminal import show_run as _show
+from diffwin.terminal import progress_bar, show_gaps, show_prediction, show_run, table, waiting
 
 if TYPE_CHECKING:
     from diffwin.results import Run
@@ -25,14 +23,11 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="When, between noise and image, is each feature of a generative model's output decided?",
 )
 listing = typer.Typer(no_args_is_help=True, help="List what ships.")
 app.add_typer(listing, name="list")
-
-
-def _default(field: str) -> str:
-    return f"(default: {Plan.model_fields[field].default})"
 
 
 EXAMPLES = """
@@ -64,7 +59,7 @@ Examples:
 def probe(
     prompt: Annotated[list[str] | None, typer.Option(help="What to ask the model for; may be given again.")] = None,
     model: Annotated[
-        str | None, typer.Option(help=f"A shipped name, a hub id, a folder or a FILE.toml {_default('model')}.")
+        str | None, typer.Option(help=f"A shipped name, a hub id, a folder or a FILE.toml (default: {MODEL}).")
     ] = None,
     probes: Annotated[
         list[str] | None, typer.Option("--probe", help="A shipped name or a FILE.toml; may be given again.")
@@ -92,7 +87,7 @@ def probe(
     repeats: Annotated[
         int | None, typer.Option(help=f"Regenerations of each image at each level of that grid (default: {REPEATS}).")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help=f"Same seed, same noise, on any machine {_default('seed')}.")] = None,
+    seed: Annotated[int | None, typer.Option(help=f"Same seed, same noise, on any machine (default: {SEED}).")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
     dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16, float16.")] = None,
     slots: Annotated[int | None, typer.Option(help="Rows that go through the network together.")] = None,
@@ -103,8 +98,9 @@ def probe(
     as_json: Annotated[bool, typer.Option("--json", help="Print windows.json instead of the table.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and do nothing.")] = False,
 ) -> None:
-    """Measure when the features of a model's images are decided, and write a report."""
-    from diffwin.run import prepare, run
+    """Measure when the features of a model's images are decided. Writes a report."""
+    from diffwin.plan import Plan
+    from diffwin.settled import folder_of
 
     given = {
         "prompts": prompt, "model": model, "probes": probes, "mode": mode, "solver": solver, "eta": eta,
@@ -114,27 +110,34 @@ def probe(
     }  # fmt: skip
     plan = Plan.make(**{name: value for name, value in given.items() if value is not None})
     if dry_run:
+        from diffwin.run import prepare
+
         job = prepare(plan)
-        folder = out or job.plan.default_folder()
-        typer.echo(f"{job.outlook()} into {folder}")
+        typer.echo(f"{job.outlook()} into {out or job.plan.default_folder()}")
         return
-    with _progress() as progress:
-        finished = run(plan, out, progress=progress)
-    if as_json:
-        typer.echo(json.dumps(finished.summary(), indent=1, ensure_ascii=False))
+    if (folder := folder_of(plan, out)) is not None:
+        summary = _summary(folder)
     else:
-        _show(finished)
+        from diffwin.run import run
+
+        with progress_bar() as progress:
+            finished = run(plan, out, progress=progress)
+        folder, summary = finished.folder, finished.summary()
+    if as_json:
+        typer.echo(json.dumps(summary, indent=1, ensure_ascii=False))
+    else:
+        show_run(summary, folder)
 
 
 @app.command()
 def show(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
     """Print a run's windows."""
-    _show(_open(run))
+    show_run(_summary(run), run)
 
 
 @app.command()
 def report(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
-    """Write a run's curves, windows and report again; needs no model."""
+    """Write a run's curves, windows and report again. Needs no model."""
     typer.echo(str(_open(run).write()))
 
 
@@ -143,7 +146,7 @@ def export(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     out: Annotated[Path | None, typer.Option(help="Where to write (default: the run folder).")] = None,
 ) -> None:
-    """Write samples, observations, curves and windows as Parquet and CSV."""
+    """Write a run's tables as Parquet and CSV. They are samples, observations, curves and windows."""
     from diffwin.results import export_tables
 
     for path in export_tables(_open(run), out):
@@ -155,7 +158,7 @@ def gap(
     renoise: Annotated[Path, typer.Argument(help="The folder of a run with --mode renoise.")],
     branch: Annotated[Path, typer.Argument(help="The folder of the same run with --mode branch.")],
 ) -> None:
-    """Say how far a model and its solver are from an exact sampler: survival of renoise less that of branch."""
+    """Say how far a model and solver are from an exact sampler. A gap is survival of renoise less that of branch."""
     from diffwin.results import reversibility_gaps
 
     show_gaps(reversibility_gaps(_open(renoise), _open(branch)))
@@ -167,7 +170,7 @@ def theory(
     out: Annotated[Path | None, typer.Option(help="Where to write (default: under runs, or in the run).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print theory.json instead of tables.")] = False,
 ) -> None:
-    """Say when the features of a known world are decided, with no model: exact windows, its tree, spectra."""
+    """Say when the features of a known world are decided. Needs no model: exact windows, its tree, spectra."""
     from diffwin.predict.prediction import predict
     from diffwin.predict.save import as_dict, save
     from diffwin.predict.targets import resolve
@@ -206,6 +209,13 @@ def list_probes() -> None:
     )
 
 
+def _summary(folder: Path) -> dict[str, Any]:
+    """What windows.json says, or would say of a ledger that has grown since."""
+    from diffwin import settled
+
+    return settled.summary(folder) or _open(folder).summary()
+
+
 def _open(path: Path) -> Run:
     from diffwin.results import open_run
 
@@ -230,6 +240,9 @@ def main() -> None:
         _stop(2, str(error))
     except typer.exceptions.TyperException as error:
         words = error.format_message() if hasattr(error, "format_message") else str(error)
+        if words.startswith("Usage:"):  # no command was given, and this is the help
+            print(words, file=sys.stderr)
+            raise SystemExit(2) from None
         _stop(2, " ".join(words.split()))
     except DiffwinError as error:
         _stop(1, str(error))

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from diffwin.defaults import MODEL
 from diffwin.errors import BadInput
 from diffwin.paths import data_folder
 
-DEFAULT = "emoji-sd"
 PIPELINES = {"StableDiffusionPipeline": "stable-diffusion", "DDPMPipeline": "ddpm", "DDIMPipeline": "ddpm"}
 """Pipeline classes whose folders diffwin reads, with the kind of model each is."""
 WORLDS = ("gaussian-mixture", "image-set")
@@ -67,7 +67,7 @@ def shipped() -> list[ModelCard]:
 
 def describe(model: str | Path | None = None) -> ModelCard:
     """The card of a shipped name, TOML file, folder or hub id; BadInput for anything else."""
-    name = str(DEFAULT if model is None else model)
+    name = str(MODEL if model is None else model)
     toml = data_folder("assets") / name / "model.toml"
     if re.fullmatch(r"[\w.-]+", name) and toml.is_file():
         return _card_of_toml(toml, name=name)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parent
 
 
 def data_folder(kind: str) -> Path:
     """The folder of `probes` or `assets`."""
-    installed = _PACKAGE / "data" / kind
-    return installed if installed.is_dir() else _PACKAGE.parents[1] / kind
+    installed = PACKAGE / "data" / kind
+    return installed if installed.is_dir() else PACKAGE.parents[1] / kind

@@ -1,4 +1,4 @@
-"""The plan of a run: every default in one place. The command line, TOML files and Python all make one."""
+"""The plan of a run. The command line, TOML files and Python all make one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from diffwin.defaults import MODEL, SEED
 from diffwin.errors import BadInput
 from diffwin.trials import Mode
 
@@ -17,16 +18,6 @@ from diffwin.trials import Mode
 IDENTITY = ("model", "revision", "mode", "solver", "eta", "steps", "guidance", "negative_prompt", "seed", "dtype")
 
 LONGEST_PROMPT = 100_000
-
-
-BASES, REPEATS, LEVELS = 40, 2, 9
-"""The even grid, where part of it is named and the rest is not."""
-
-GENERATIONS = 1000
-"""The budget of a prompt, in full generations, where none is named."""
-
-PATIENCE = 20
-"""How many such budgets a run that was asked for a precision spends at most."""
 
 
 class Plan(BaseModel):
@@ -41,7 +32,7 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     prompts: tuple[str, ...] = ()
-    model: str = "emoji-sd"
+    model: str = MODEL
     revision: str | None = None
     probes: tuple[str, ...] = ()
     mode: Mode = Mode.RENOISE
@@ -56,7 +47,7 @@ class Plan(BaseModel):
     precision: Annotated[float, Field(gt=0, le=10)] | None = None
     precision_edges: Annotated[float, Field(gt=0, le=10)] | None = None
     budget: Annotated[int, Field(ge=1, le=10**12)] | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = SEED
     device: str = "auto"
     dtype: str = "auto"
     slots: Annotated[int, Field(ge=1, le=65_536)] | None = None

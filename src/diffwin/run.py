@@ -7,6 +7,7 @@ the report follow from the ledger alone.
 from __future__ import annotations
 
 import heapq
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -19,13 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffwin.allocate import Adaptive, Aim, Design, Even
+from diffwin.defaults import BASES, GENERATIONS, LEVELS, PATIENCE, REPEATS
 from diffwin.errors import BadInput
 from diffwin.estimate import Estimate, estimate
 from diffwin.ledger import Ledger, Sample
 from diffwin.models import ModelCard, describe
 from diffwin.pictures import load_pictures, save_pictures
-from diffwin.plan import BASES, GENERATIONS, LEVELS, PATIENCE, REPEATS, Plan
+from diffwin.plan import Plan
 from diffwin.results import Run, corrections_of
+from diffwin.settled import Seal, folder_of
 from diffwin.survival import RESAMPLES, readings_of
 from diffwin.trials import ALL, Base, Mode, Trial
 from diffwin.version import VERSION
@@ -52,14 +55,20 @@ RECORDED = ("diffusers", "numpy", "open_clip_torch", "torch", "transformers")
 
 def run(plan: Plan, out: str | Path | None = None, *, progress: Progress = lambda done, total: None) -> Run:
     """Carry a plan out, or on, in its folder; returns the finished run with its report written."""
+    out = None if out is None else Path(out)
+    if (whole := folder_of(plan, out)) is not None:
+        return Run(whole)
+    begun = time.time()
     job = prepare(plan)
-    folder = Path(out) if out is not None else job.plan.default_folder()
+    seal = Seal.of(plan, job.plan.probes, named=out is not None, since=begun)
+    folder = out or job.plan.default_folder()
     with Ledger.writing(folder) as ledger:
         ledger.claim(job.identity)
         ledger.put(record=job.record(ledger.get("record")))
         _Work(job, ledger, progress).do()
-    finished = Run(folder)
-    finished.write()
+        finished = Run(folder)
+        finished.write()
+        seal.put(ledger)
     return finished
 
 

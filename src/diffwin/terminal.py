@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,32 +15,31 @@ from diffwin.trials import ALL
 if TYPE_CHECKING:
     from diffwin.predict.prediction import Prediction
     from diffwin.predict.targets import Target
-    from diffwin.results import Run
     from diffwin.reversibility import Gap
-    from diffwin.window import Window
 
 
-def show_run(run: Run) -> None:
-    """The windows of whole prompts, a table a prompt, what is decided first on top; then where the report is."""
-    windows = [window for window in run.located if window.group == ALL]
-    for prompt in dict.fromkeys(window.prompt for window in windows):
+def show_run(summary: Mapping[str, Any], folder: Path) -> None:
+    """The windows of whole prompts in windows.json, a table a prompt, what is decided first on top; and the report."""
+    windows = [window for window in summary["windows"] if window["group"] == ALL]
+    for prompt in dict.fromkeys(window["prompt"] for window in windows):
         if prompt:
             typer.echo(f'\n"{prompt}"')
-        mine = [window for window in windows if window.prompt == prompt]
+        mine = [window for window in windows if window["prompt"] == prompt]
         rows = [_told(window) for window in sorted(mine, key=_when)]
         table(("feature", "status", "steps done", "log-SNR (95 % interval)", "because"), rows, whole=4)
-    typer.echo(f"\n{run.evaluations:,} network rows; report: {run.folder / 'report.html'}")
+    typer.echo(f"\n{summary['evaluations']:,} network rows; report: {folder / 'report.html'}")
 
 
-def _told(window: Window) -> tuple[str, ...]:
-    if (decided := window.decision) is None:
-        return window.feature, window.status.value, "-", "-", window.reason
-    at = f"{decided.log_snr:.2f} ({decided.low:.2f} to {decided.high:.2f})"
-    return window.feature, window.status.value, f"{decided.fraction:.0%}", at, window.reason
+def _told(window: Mapping[str, Any]) -> tuple[str, ...]:
+    name, reason = (window["feature"], str(window["status"])), window["reason"]
+    if (decided := window["decision"]) is None:
+        return *name, "-", "-", reason
+    at = "{log_snr:.2f} ({low:.2f} to {high:.2f})".format(**decided)
+    return *name, f"{decided['fraction']:.0%}", at, reason
 
 
-def _when(window: Window) -> float:
-    return window.decision.log_snr if window.decision else math.inf
+def _when(window: Mapping[str, Any]) -> float:
+    return float(window["decision"]["log_snr"]) if window["decision"] else math.inf
 
 
 def show_gaps(gaps: Iterable[Gap]) -> None:

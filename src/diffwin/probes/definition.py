@@ -92,12 +92,17 @@ class Definition(_Strict):
     confusion_file: Text | None = None
     """JSON {feature: {labels, matrix, counts}}, in the shipped assets or beside the definition."""
 
-    _folder: Path = PrivateAttr(default=Path())
+    _path: Path = PrivateAttr(default=Path())
     _digest: str = PrivateAttr(default="")
 
     @property
     def label_names(self) -> tuple[str, ...]:
         return tuple(label.name for label in self.labels)
+
+    @property
+    def path(self) -> Path:
+        """The file it was read from."""
+        return self._path
 
     @property
     def digest(self) -> str:
@@ -111,7 +116,7 @@ class Definition(_Strict):
 
     def locate(self, name: str) -> Path | None:
         """A file or folder that the definition names: beside the definition, or among the shipped assets."""
-        candidates = (self._folder / Path(name).expanduser(), data_folder("assets") / name)
+        candidates = (self._path.parent / Path(name).expanduser(), data_folder("assets") / name)
         return next((path for path in candidates if path.exists()), None)
 
     def measured_confusion(self) -> Confusion | None:
@@ -193,7 +198,7 @@ def _read(path: Path) -> Definition:
         definition = Definition.model_validate(table)
     except ValidationError as error:
         raise BadInput(_first_fault(error), where=where, cure="correct the definition") from error
-    definition._folder = path.resolve().parent
+    definition._path = path.resolve()
     definition._digest = hashlib.sha256(raw).hexdigest()[:16]
     return definition
 
