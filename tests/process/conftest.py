@@ -20,7 +20,8 @@ Maker = Callable[..., Path]
 def tiny_stable(tmp_path_factory: pytest.TempPathFactory) -> Maker:
     """tiny_stable(scheduler=..., prediction_type=..., ...) saves a StableDiffusionPipeline and returns its folder.
 
-    `addition` is the UNet's addition_embed_type; what is left goes to the scheduler. The folder is to be read only.
+    `addition` names what the UNet is told besides time and text; what is left goes to the scheduler. The folder is to
+    be read only.
     """
 
     @cache
@@ -70,6 +71,7 @@ _ADDITIONS: dict[str | None, dict[str, Any]] = {
         "addition_time_embed_dim": 8,
         "projection_class_embeddings_input_dim": 64,
     },
+    "class": {"class_embed_type": "timestep"},
 }
 
 

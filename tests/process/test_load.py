@@ -153,10 +153,9 @@ def test_a_part_of_another_class(model: Path) -> None:
     refused("it is a AutoencoderTiny; diffwin needs a AutoencoderKL", model=model)
 
 
-def test_a_unet_that_wants_more_than_latents_and_text(model: Path) -> None:
-    config = model / "unet" / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "class_embed_type": "timestep"}))
-    refused("unet|further conditions", model=model)
+@pytest.mark.parametrize("addition", ["text_time", "class"])
+def test_a_unet_that_wants_more_than_latents_and_text(tiny_stable: Maker, addition: str) -> None:
+    refused("its UNet wants further conditions", model=tiny_stable(addition=addition))
 
 
 def test_a_card_that_says_another_kind(model: Path) -> None:
