@@ -111,9 +111,8 @@ def within(readings: Readings, parts: list[list[int]]) -> Readings:
 
 @dataclass(frozen=True)
 class ChoiceFound:
-    """One choice of the tree: its name, depth and node, and the window measured among what stays within the node."""
+    """One choice of the tree: its depth and node, and the window measured among what stays within the node."""
 
-    name: str
     depth: int
     node: Node
     measured: Window
@@ -122,14 +121,12 @@ class ChoiceFound:
 def choices(prediction: Prediction, run: Run) -> Iterator[ChoiceFound]:
     """Every choice of the predicted tree with its measured window, parents first."""
     species = next(each for each in run.readings if each.feature == DEPTHS[-1])
-    root = prediction.trees[COMPONENTS]
-    for node in root.walk():
+    for node in prediction.trees[COMPONENTS].walk():
         if len(node.parts) == 2:
             depth = int(SHARED[np.ix_(node.columns, node.columns)].min())
-            name = LEAVES[node.columns[0]].labels[DEPTHS[depth - 1]] if depth else "all"
             parts = [[species.labels.index(LEAVES[k].labels[DEPTHS[-1]]) for k in part.columns] for part in node.parts]
             found = estimate(within(species, parts), run.grid, seed=run.plan.seed, groups=[ALL])
-            yield ChoiceFound(name, depth, node, found.located[ALL].window)
+            yield ChoiceFound(depth, node, found.located[ALL].window)
 
 
 def point(window: Window) -> str:
@@ -172,7 +169,8 @@ def of_thresholds(world: GaussianMixture, draws: int) -> Iterator[Compared]:
     """In OU time, along the path to the first leaf: T_before of each part within its parent, T_after of the part.
 
     The printed bounds are those of one component among K; their proofs serve a sub-population, with the farthest pair
-    inside the parent for the one and the nearest pair apart for the other.
+    inside the parent for the one and the nearest pair apart for the other; both are as far from the first leaf as from
+    any other.
     """
     common, distances = SHARED[0], np.linalg.norm(world.means - world.means[0], axis=1)
     for depth, feature in enumerate(DEPTHS):
@@ -341,7 +339,7 @@ Whether one is decided before another, from the same resamples of bases, with an
 A species noised to a level between two choices and regenerated should be a sample of the population that has not split
 there (corollary 1 of *Blink*). eps is the least for which the theorem's premise holds at that level, and bound the
 theorem's; the last two columns are the total variation of how many choices a regeneration has in common with its base,
-which the scatter of a finite run can only enlarge.
+which the scatter of a finite run enlarges on average.
 
 {theorem}
 

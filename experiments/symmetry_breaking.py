@@ -143,7 +143,7 @@ def of_points(score: Score, run: Run) -> Iterator[Compared]:
     times = [f"{float(vp_linear_time(at)):.6f}" for at in (exact, t)]
     yield Compared("time of VP with linear beta from .1 to 20", ".292642", *times)
     steps = f"{1000 * float(vp_linear_time(exact)):.1f}", f"{ddpm_step(float(np.exp(-t))):.1f}"
-    yield Compared("step of DDPM's linear 1000", NONE, *steps)
+    yield Compared("step of DDPM's linear 1000, counted from 0", NONE, *steps)
     kept, error = measured_at(run, float(log_snr_at(exact)))
     yield Compared(
         "survival at that time", NONE, f"{float(overall_survival(apart(exact))):.4f}", with_error(kept, error)
@@ -256,6 +256,8 @@ Made by
     python experiments/symmetry_breaking.py --out docs{quick}
 
 {points}
+
+The exact step is that of the continuous process; DDPM's own have a finite share of the noise each.
 
 ![fixed points of the drift, and survival](symmetry-breaking.png)
 
