@@ -17,7 +17,7 @@ from scipy.special import entr
 from diffwin.estimate import Estimate
 from diffwin.family import Fits
 from diffwin.levels import FloatArray
-from diffwin.monotone import isotonic
+from diffwin.monotone import rises
 from diffwin.theory.information import information_bounds
 from diffwin.theory.pair import erased
 from diffwin.trials import ALL
@@ -62,8 +62,7 @@ def information(estimate: Estimate) -> Information | None:
     axis = np.linspace(curve.log_snr[0], curve.log_snr[-1], _POINTS)
     floor = float(prior @ prior)  # of these shares, so that the bounds meet at zero
     fits = located.fits
-    monotone = isotonic(curve.log_snr, curve.normalised[:1], curve.trials[:1])[0]
-    shares = fits.normalised(axis) if fits else np.interp(axis, curve.log_snr, monotone)
+    shares = fits.normalised(axis) if fits else rises(curve, np.array([0])).at(axis)[0]
     low, high = information_bounds(np.clip(floor + (1 - floor) * shares, floor, 1), prior)
     known = _of_family(fits, axis) if fits else _rising((low + high) / 2 / entropy)
     rate = entropy * np.gradient(known, axis)

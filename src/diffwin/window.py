@@ -16,7 +16,7 @@ from scipy import stats
 
 from diffwin import family
 from diffwin.levels import EDGE, FloatArray, Grid
-from diffwin.monotone import crossings, falls, isotonic
+from diffwin.monotone import falls, rises
 from diffwin.survival import Curve, Readings, t_quantile, widening
 from diffwin.trials import ALL
 
@@ -27,7 +27,7 @@ FEWEST_OTHERS = 2
 """Bases outside the commonest label: the resamples of a single one say nothing of others like it."""
 FIXED_FLOOR = 0.9
 """Fresh generations that agree this often leave nothing to decide: the prompt fixes the feature."""
-MISFIT = 0.01
+MISFIT = 0.05
 """The family gives way to the monotone curve where so bad a fit would be rarer than this."""
 NOTHING = 0.05
 """A normalised survival this close to 0 or 1 says nothing of where between two levels it rose."""
@@ -122,8 +122,8 @@ def locate(curve: Curve, readings: Readings, grid: Grid, *, corrected: bool = Fa
     early = _without_fit(curve, readings)
     if early is not None:
         return Located(replace(name, status=early[0], reason=early[1]), curve.independent)
-    shares = isotonic(curve.log_snr, curve.normalised[curve.usable], curve.trials[curve.usable])
-    status, reason = _outcome(curve, readings, shares[0])
+    shares = rises(curve, np.array([0])).at(curve.log_snr)[0]
+    status, reason = _outcome(curve, readings, shares)
     name = replace(name, status=status, reason=reason)
     return _found(name, curve, shares, grid) if status is Status.FOUND else Located(name, curve.independent)
 
@@ -153,7 +153,7 @@ def _outcome(curve: Curve, readings: Readings, shares: FloatArray) -> tuple[Stat
             f"never erased: at the noisiest level (log-SNR {curve.log_snr[0]:.2f}) it still survives "
             f"{shares[0]:.0%} above chance"
         )
-    if shares[-1] < 0.5:
+    if shares[-1] <= 0.5:
         return Status.UNDECIDED, (
             f"still open at the cleanest level measured (log-SNR {curve.log_snr[-1]:.2f}): it survives "
             f"{shares[-1]:.0%} above chance"
@@ -168,13 +168,11 @@ def _found(name: Window, curve: Curve, shares: FloatArray, grid: Grid) -> Locate
     inside = curve.log_snr[0] <= draws[0, 1] <= curve.log_snr[-1]
     if inside and fit_probability(curve, fits) >= MISFIT:
         method, kept = Method.FAMILY, fits
-        low, high = _student(draws, curve)
     else:
         method, kept = Method.MONOTONE, None
-        draws = np.stack([crossings(curve.log_snr, shares, value) for value in VALUES], axis=1)
-        draws = np.clip(draws, curve.log_snr[0], curve.log_snr[-1])
-        low, high = _percentiles(draws[1:], curve)
-    low, high, narrow = _widened(curve.log_snr, shares[0], low, high)
+        draws = rises(curve, np.flatnonzero(curve.usable)).crossings(VALUES)
+    low, high = _student(draws, curve)
+    low, high, narrow = _widened(curve.log_snr, shares, low, high)
     points = [_point(at, low[k], high[k], curve.log_snr, grid) for k, at in enumerate(draws[0])]
     unlike = [] if kept else ["the two-component curve does not fit, so it is read off a monotone one"]
     reason = "; ".join([name.reason, *unlike, *narrow, *_outside(points)])
@@ -223,13 +221,6 @@ def _student(draws: FloatArray, curve: Curve) -> tuple[FloatArray, FloatArray]:
     down, up = np.quantile(draws[1:], [tail, 1 - tail], axis=0) - draws[0]
     reach, normal = float(t_quantile(CONFIDENCE, curve.independent)) * curve.spread, float(stats.norm.isf(tail))
     return draws[0] - reach * np.maximum(spread, -down / normal), draws[0] + reach * np.maximum(spread, up / normal)
-
-
-def _percentiles(draws: FloatArray, curve: Curve) -> tuple[FloatArray, FloatArray]:
-    """Percentile interval (2, 3), its tails moved out so that few bases cover too (Hesterberg 2015)."""
-    tail = float(stats.norm.sf(t_quantile(CONFIDENCE, curve.independent) * curve.spread))
-    low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
-    return low, high
 
 
 def _widened(

@@ -56,6 +56,25 @@ def agreement(process: MixtureProcess, feature: str, log_snr: float, mode: Mode,
     return float(kept.mean()), float(kept.std(ddof=1) / np.sqrt(bases))
 
 
+def test_overlapping_components_survive_as_the_exact_curve_says() -> None:
+    """The label is the component's, which a point between two of them does not settle."""
+    process = make(two(2.0), {"side": TWO}, "sde-dpmpp-2m", steps=80)
+    for log_snr in (0.0, 5.5):
+        at = float(process.grid.log_snr[round(process.grid.level_at(log_snr))])
+        expected = pair.survival(2 * np.sqrt(expit(at)), 0.5)
+        value, error = agreement(process, "side", log_snr, Mode.RENOISE, bases=800)
+        assert abs(value - expected) < 4 * error + BIAS
+
+
+def test_a_point_has_one_component_in_every_feature() -> None:
+    process = make(two(1.0), {"side": TWO, "again": TWO}, "ddpm")
+    points = np.random.default_rng(0).normal(size=(500, 1))
+    labels = process.read_truth(points, "side")
+    np.testing.assert_array_equal(labels, process.read_truth(points * (1 + 1e-12), "again"))
+    share = process.world.responsibilities(points)[:, 0]
+    assert abs(labels[:, 0].mean() - share.mean()) < 4 * np.sqrt((share * (1 - share)).sum()) / 500
+
+
 BIAS = 0.01  # of a solver with three steps a unit of log-SNR, measured with 20,000 samples
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp, softmax
 
 from diffwin.levels import FloatArray
-from diffwin.worlds.base import Feature, Posterior
+from diffwin.worlds.base import Posterior
 
 _LOG_TAU = float(np.log(2 * np.pi))
 
@@ -63,12 +63,6 @@ class GaussianMixture:
     def responsibilities(self, x: FloatArray, alpha: ArrayLike = 1.0, sigma: ArrayLike = 0.0) -> FloatArray:
         """P(component | x_t), shape (n, K)."""
         return np.asarray(softmax(self._log_joint(x, *_per_point(x, alpha, sigma)), axis=1))
-
-    def label_posterior(
-        self, x: FloatArray, feature: Feature, alpha: ArrayLike = 1.0, sigma: ArrayLike = 0.0
-    ) -> FloatArray:
-        """P(label | x_t), shape (n, labels)."""
-        return np.asarray(self.responsibilities(x, alpha, sigma) @ feature.table)
 
     def posterior_mean(self, x: FloatArray, alpha: ArrayLike, sigma: ArrayLike) -> FloatArray:
         """E[x_0 | x_t] = sum_k P(k | x_t) (mu_k + alpha C_k (alpha^2 C_k + sigma^2 I)^-1 (x_t - alpha mu_k))."""
