@@ -49,7 +49,7 @@ class MixtureProcess(IdealDiffusion):
         """
         share = self.world.responsibilities(samples).cumsum(axis=1)[:, :-1]
         drawn = (_uniform(samples / self.world.smallest_std)[:, None] > share).sum(axis=1)
-        return self.feature(feature).table[drawn]
+        return np.asarray(self.feature(feature).table[drawn])
 
 
 def _uniform(points: NDArray[np.float64]) -> NDArray[np.float64]:
