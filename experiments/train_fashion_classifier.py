@@ -12,6 +12,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ ASSET = Path(__file__).parents[1] / "assets" / "fashion-ddpm" / "classifier"
 SIDE = 56  # pixels of the network's input: the first layers shrink it four times, to 14 x 14
 
 
-def build_model() -> ResNetForImageClassification:
+def build_model(classes: Sequence[str]) -> ResNetForImageClassification:
     """Three residual blocks; 0.18 M parameters."""
     config = ResNetConfig(
         num_channels=3,
@@ -45,8 +46,8 @@ def build_model() -> ResNetForImageClassification:
         hidden_sizes=[24, 48, 96],
         depths=[1, 1, 1],
         layer_type="basic",
-        id2label=dict(enumerate(CLASSES)),
-        label2id={name: k for k, name in enumerate(CLASSES)},
+        id2label=dict(enumerate(classes)),
+        label2id={name: k for k, name in enumerate(classes)},
     )
     return ResNetForImageClassification(config)
 
@@ -87,10 +88,12 @@ def enlarge(images: Tensor) -> Tensor:
     return (2 * large - 1).expand(-1, 3, -1, -1)
 
 
-def train(data: Labelled, budget: Budget, work: Path, batch: int, seed: int) -> tuple[torch.nn.Module, Progress]:
+def train(
+    data: Labelled, budget: Budget, work: Path, batch: int, seed: int, classes: Sequence[str] = CLASSES
+) -> tuple[torch.nn.Module, Progress]:
     """Train from `work`'s checkpoint, or from the start; the averaged model and what was done."""
     torch.manual_seed(seed)
-    model = build_model().to(pick_device(), memory_format=torch.channels_last)
+    model = build_model(classes).to(pick_device(), memory_format=torch.channels_last)
     return Training(model, Batches(model, data, batch), budget, work, rate=3e-3, weight_decay=0.05).run()
 
 
@@ -112,18 +115,20 @@ def classify(folder: Path, images: NDArray[np.uint8]) -> NDArray[np.int64]:
     return np.concatenate(read)
 
 
-def write_confusion(folder: Path, test: Labelled) -> float:
+def write_confusion(
+    folder: Path, test: Labelled, classes: Sequence[str] = CLASSES, feature: str = "class", of: str = "Fashion-MNIST"
+) -> float:
     """Write confusion.json (row the true label, column the one read, as shares) and return the accuracy."""
-    matrix = np.zeros((len(CLASSES), len(CLASSES)), int)
+    matrix = np.zeros((len(classes), len(classes)), int)
     np.add.at(matrix, (test.labels, classify(folder, test.images)), 1)
     counts = matrix.sum(axis=1)
     found = {
-        "labels": list(CLASSES),
+        "labels": list(classes),
         "matrix": (matrix / counts[:, None]).round(6).tolist(),
         "counts": counts.tolist(),
-        "source": f"{counts.sum()} test images of Fashion-MNIST",
+        "source": f"{counts.sum()} test images of {of}",
     }
-    (folder / "confusion.json").write_text(json.dumps({"class": found}) + "\n")
+    (folder / "confusion.json").write_text(json.dumps({feature: found}) + "\n")
     return float(np.trace(matrix) / matrix.sum())
 
 
