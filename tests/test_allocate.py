@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from diffwin.allocate import PAIR, Adaptive, Aim, Design, Even, correlation
+from diffwin.allocate import BLOCK, PAIR, Adaptive, Aim, Design, Even, correlation
 from diffwin.errors import BadInput
 from diffwin.estimate import estimate
 from diffwin.survival import Readings
@@ -23,10 +23,14 @@ def _cost(level: int) -> int:
     return level
 
 
+def _lacking(design: Design, done: np.ndarray = NOTHING) -> list[list[int]]:
+    return [trial for part in design.lacking(done) for trial in part.tolist()]
+
+
 def test_an_even_design_is_every_base_at_every_level() -> None:
     design = Design.even(5, 23, (3, 8), 2)
     assert design.rows(_cost) == 5 * (23 + 2 * (3 + 8))
-    trials = design.lacking(NOTHING).tolist()
+    trials = _lacking(design)
     assert trials == [[base, level, repeat] for level in (8, 3) for base in range(5) for repeat in range(2)]
     assert Even(design).next({"a": design}, []) is None
 
@@ -40,17 +44,25 @@ def test_a_design_outlives_its_record() -> None:
 def test_enlarged_designs_hold_all_that_was_there() -> None:
     design = Design.even(6, 23, (), 0).looked_at((2, 9), 3)
     grown = design.with_pairs(9, 4).with_bases(3).with_pairs(9, 4).looked_at((2, 9), 5)
-    first, then = ({tuple(trial) for trial in each.lacking(NOTHING).tolist()} for each in (design, grown))
+    first, then = ({tuple(trial) for trial in _lacking(each)} for each in (design, grown))
     assert first < then
-    left = grown.lacking(np.array(sorted(first)))
-    assert {tuple(trial) for trial in left.tolist()} == then - first
+    assert {tuple(trial) for trial in _lacking(grown, np.array(sorted(first)))} == then - first
 
 
 def test_what_is_done_is_not_lacking_whatever_else_is_there() -> None:
     design = Design.even(3, 23, (4,), 2)
     done = np.array([(0, 0, 0), (0, 4, 1), (2, 4, 0), (2, 4, 7), (9, 23, 0)])
-    assert design.lacking(done).tolist() == [[0, 4, 0], [1, 4, 0], [1, 4, 1], [2, 4, 1]]
-    assert not len(Design.even(3, 23, (), 0).lacking(done))
+    assert _lacking(design, done) == [[0, 4, 0], [1, 4, 0], [1, 4, 1], [2, 4, 1]]
+    assert _lacking(Design.even(3, 23, (), 0), done) == []
+
+
+def test_a_design_of_many_bases_is_listed_whole_part_by_part() -> None:
+    design = Design.even(2 * BLOCK + 5, 3, (1, 3), 2)
+    wanted = [[base, level, repeat] for level in (3, 1) for base in range(design.bases) for repeat in range(2)]
+    gone = np.random.default_rng(0).permutation(np.array(wanted))[: len(wanted) // 3]
+    kept = {tuple(trial) for trial in gone.tolist()}
+    assert _lacking(design, gone) == [trial for trial in wanted if tuple(trial) not in kept]
+    assert max(map(len, design.lacking(NOTHING))) == 2 * BLOCK
 
 
 def test_pairs_go_to_the_bases_that_have_the_fewest() -> None:

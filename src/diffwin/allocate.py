@@ -26,6 +26,9 @@ from diffwin.survival import Curve, Readings, t_quantile
 from diffwin.trials import ALL
 from diffwin.window import CONFIDENCE, VALUES, Located, Status, fresh_counts
 
+BLOCK = 1024
+"""Bases whose regenerations are listed together."""
+
 Cost = Callable[[int], int]
 """Network rows of one regeneration from a level; from the top one, of a base."""
 
@@ -89,20 +92,23 @@ class Design:
     def levels(self) -> list[int]:
         return [int(level) for level in np.flatnonzero(self.counts.any(axis=0))]
 
-    def lacking(self, done: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(n, 3) base, level and repeat of the regenerations that are not done (m, 3), noisiest first.
+    def lacking(self, done: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Base, level and repeat (n, 3) of the regenerations that are not done (m, 3), noisiest first.
 
-        Numbers and not trials, so that a design of a million fits in memory many times.
+        A part at a time, and as numbers, so that a plan of millions needs no more memory than a small one.
         """
-        base, level = np.nonzero(self.counts)
-        counts = self.counts[base, level]
-        cell = np.repeat(np.arange(len(base)), counts)
-        repeat = np.arange(len(cell)) - (np.cumsum(counts) - counts)[cell]
-        wanted = np.stack([base[cell], level[cell], repeat], axis=1)
-        shape = tuple(np.concatenate([wanted, done]).max(axis=0, initial=0) + 1)
-        there = np.isin(np.ravel_multi_index(wanted.T, shape), np.ravel_multi_index(done.T, shape))
-        left = wanted[~there]
-        return left[np.lexsort((left[:, 2], left[:, 0], -left[:, 1]))]
+        done = done[np.argsort(done[:, 0])]
+        for level in reversed(self.levels):
+            here = done[done[:, 1] == level]
+            for start in range(0, self.bases, BLOCK):
+                counts = self.counts[start : start + BLOCK, level]
+                base = np.repeat(np.arange(start, start + len(counts)), counts)
+                repeat = np.arange(len(base)) - np.repeat(np.cumsum(counts) - counts, counts)
+                first, last = np.searchsorted(here[:, 0], (start, start + BLOCK))
+                there = here[first:last, 0], here[first:last, 2]
+                width = 1 + max(repeat.max(initial=0), there[1].max(initial=0))
+                left = ~np.isin(base * width + repeat, there[0] * width + there[1])
+                yield np.stack([base, np.full_like(base, level), repeat], axis=1)[left]
 
     def rows(self, cost: Cost) -> int:
         """Network rows of the whole design, its bases among them."""

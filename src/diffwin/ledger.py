@@ -247,6 +247,42 @@ class Ledger:
         """The observations, `size` rows at a time, each base before its regenerations."""
         return self._parts(f"{_OBSERVATIONS} ORDER BY o.prompt, base, level, repeat, feature", size)
 
+    def pairs_in_parts(self, size: int = PART) -> Iterator[pd.DataFrame]:
+        """Readings beside those of their bases, where both have a label, `size` rows at a time.
+
+        prompt, base, level, repeat, feature, label, base_label (indices), probabilities, image, base_image.
+        """
+        return self._parts(
+            "SELECT p.text AS prompt, o.base, o.level, o.repeat, o.feature, o.label, b.label AS base_label, "
+            "o.probabilities, s.image, c.image AS base_image "
+            "FROM observations o CROSS JOIN prompts p ON p.id = o.prompt "
+            "CROSS JOIN observations b ON (b.prompt, b.base, b.level, b.repeat, b.feature) = "
+            "(o.prompt, o.base, 0, 0, o.feature) "
+            "CROSS JOIN samples s ON (s.prompt, s.base, s.level, s.repeat) = (o.prompt, o.base, o.level, o.repeat) "
+            "CROSS JOIN samples c ON (c.prompt, c.base, c.level, c.repeat) = (o.prompt, o.base, 0, 0) "
+            "WHERE o.label IS NOT NULL AND b.label IS NOT NULL ORDER BY o.prompt, o.base, o.level, o.repeat, o.feature",
+            size,
+        )
+
+    def counts(self) -> pd.DataFrame:
+        """prompt, base, level, samples: how many there are, missing ones among them."""
+        return self._table(
+            "SELECT p.text AS prompt, base, level, samples FROM ("
+            "SELECT prompt, base, level, count(*) AS samples FROM samples GROUP BY prompt, base, level"
+            ") s JOIN prompts p ON p.id = s.prompt ORDER BY p.text, base, level"
+        )
+
+    def missing(self) -> pd.DataFrame:
+        """prompt, base, level, repeat, feature, reason: samples that are missing, to feature `all`, and abstentions."""
+        return self._table(
+            "SELECT p.text AS prompt, base, level, repeat, feature, reason FROM ("
+            "SELECT 0 AS kind, prompt, base, level, repeat, 'all' AS feature, missing AS reason FROM samples "
+            "WHERE missing IS NOT NULL UNION ALL "
+            "SELECT 1, prompt, base, level, repeat, feature, 'the probe abstained' FROM observations "
+            "WHERE label IS NULL) m JOIN prompts p ON p.id = m.prompt "
+            "ORDER BY kind, p.text, feature, base, level, repeat"
+        )
+
     def evaluations(self) -> int:
         """Network rows behind the samples held."""
         return int(self._db.execute("SELECT ifnull(sum(evaluations), 0) FROM samples").fetchone()[0])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,19 @@ class Run:
     @property
     def levels(self) -> list[int]:
         """The levels that were regenerated from, ascending."""
-        return sorted(int(level) for level in self.samples["level"].unique() if level)
+        return sorted(int(level) for level in self.counts["level"].unique() if level)
+
+    @cached_property
+    def counts(self) -> pd.DataFrame:
+        """How many images there are: prompt, base, level, samples."""
+        with Ledger.reading(self.folder) as ledger:
+            return ledger.counts()
+
+    @cached_property
+    def missing(self) -> pd.DataFrame:
+        """One row a missing image (feature `all`) or reading: prompt, base, level, repeat, feature, reason."""
+        with Ledger.reading(self.folder) as ledger:
+            return ledger.missing()
 
     @cached_property
     def observations(self) -> pd.DataFrame:
@@ -76,7 +88,8 @@ class Run:
 
     @cached_property
     def readings(self) -> list[Readings]:
-        return readings_of(self.observations, self.record["labels"], list(self.grid.log_snr))
+        with Ledger.reading(self.folder) as ledger:
+            return readings_of(ledger.observations_in_parts(), self.record["labels"], list(self.grid.log_snr))
 
     @cached_property
     def estimates(self) -> list[Estimate]:
@@ -120,7 +133,8 @@ class Run:
     @property
     def evaluations(self) -> int:
         """Network rows behind the samples held: one sample once through the network, a guidance pair is two."""
-        return int(self.samples["evaluations"].sum())
+        with Ledger.reading(self.folder) as ledger:
+            return ledger.evaluations()
 
     def write(self) -> Path:
         """Write curves.csv, windows.json, plan.json and the report; returns the report's path."""
@@ -156,7 +170,6 @@ class Run:
 
     def findings(self) -> Findings:
         """The report's input."""
-        trials, missing = self._trials(), self.samples[self.samples["missing"].notna()]
         return Findings(
             title=self.record["model"]["name"],
             model=self.record["model"]["name"],
@@ -169,44 +182,21 @@ class Run:
             windows=self.located,
             order=self.order,
             curves=self.curves,
-            trials=trials,
-            missing=pd.concat([_missing(missing), _abstained(self.observations)], ignore_index=True),
+            trials=self._trials(),
+            missing=self.missing,
             settings=dict(self._settings()),
             caveats=list(self._caveats()),
         )
 
     def _trials(self) -> pd.DataFrame:
-        """Readings beside those of their bases, in the columns of `Findings.trials`."""
-        labels = self.record["labels"]
-        key = ["prompt", "base", "feature"]
-        rows = self.observations.dropna(subset=["label"]).copy()
-        images = self.samples[["prompt", "base", "level", "repeat", "image"]]
-        rows = rows.merge(images, on=["prompt", "base", "level", "repeat"], how="left")
-        bases = rows[rows["level"] == 0][[*key, "label", "image"]]
-        bases = bases.rename(columns={"label": "base_index", "image": "base_image"})
-        rows = rows.merge(bases, on=key, how="inner")
-        index = rows["base_index"].astype(int)
-        rows["probability"] = [
-            float(np.frombuffer(packed, "<f8")[at]) for packed, at in zip(rows["probabilities"], index, strict=True)
-        ]
-        rows["survived"] = rows["label"].astype(int) == index
-        for column, source in (("base_label", "base_index"), ("label", "label")):
-            rows[column] = [labels[f][int(i)] for f, i in zip(rows["feature"], rows[source], strict=True)]
-        return rows[[*key, "level", "repeat", "label", "base_label", "survived", "probability", "image", "base_image"]]
+        """Readings beside those of their bases, in the columns of `Findings.trials`; names are held once."""
+        words = _Words(self.record["labels"])
+        with Ledger.reading(self.folder) as ledger:
+            return pd.concat([words.named(part) for part in ledger.pairs_in_parts()], ignore_index=True)
 
     def labelled(self) -> pd.DataFrame:
         """Observations in words: the label's name, and its probabilities as JSON."""
-        labels = self.record["labels"]
-        frame = self.observations.drop(columns="probabilities")
-        frame["label"] = [
-            labels[f][int(i)] if pd.notna(i) else None for f, i in zip(frame["feature"], frame["label"], strict=True)
-        ]
-        packed = zip(self.observations["feature"], self.observations["probabilities"], strict=True)
-        frame["probabilities"] = [
-            json.dumps(dict(zip(labels[f], np.frombuffer(p, "<f8").tolist(), strict=True))) if p else None
-            for f, p in packed
-        ]
-        return frame
+        return _labelled(self.observations, self.record["labels"])
 
     def _settings(self) -> Iterator[tuple[str, str]]:
         record, plan, model = self.record, self.record["plan"], self.record["model"]
@@ -215,7 +205,7 @@ class Run:
         yield "mode", plan["mode"]
         yield "solver", f"{model['solver']} ({kind}), {self.grid.top} steps, guidance {plan['guidance']:g}"
         yield "levels measured", ", ".join(map(str, self.levels))
-        yield "bases", f"{self.samples.loc[self.samples['level'] == 0].groupby('prompt').size().max()} a prompt"
+        yield "bases", f"{self.counts.loc[self.counts['level'] == 0].groupby('prompt').size().max()} a prompt"
         yield "network rows", f"{self.evaluations:,}"
         yield "seed", str(plan["seed"])
         for name, value in model["provenance"].items():
@@ -260,7 +250,7 @@ class Run:
                 f"The noisiest level has log-SNR {top:.2f}: it does not quite forget the image, so what is decided "
                 "earliest may be seen late."
             )
-        if (count := int(self.samples["missing"].notna().sum())) > 0:
+        if (count := int((self.missing["feature"] == ALL).sum())) > 0:
             yield f"{count} images are missing; they count neither as survived nor as lost."
 
 
@@ -303,17 +293,46 @@ def open_run(path: str | Path) -> Run:
     return run
 
 
-def _missing(samples: pd.DataFrame) -> pd.DataFrame:
-    return (
-        samples[["prompt", "base", "level", "repeat", "missing"]]
-        .rename(columns={"missing": "reason"})
-        .assign(feature="all")
-    )
+class _Words:
+    """The names behind the numbers of a ledger, as categories, so that a million rows hold each name once."""
+
+    def __init__(self, labels: Mapping[str, Sequence[str]]) -> None:
+        self.features = pd.CategoricalDtype(list(labels))
+        self.names = pd.CategoricalDtype(list(dict.fromkeys(name for each in labels.values() for name in each)))
+        codes = {name: code for code, name in enumerate(self.names.categories)}
+        self.codes = np.zeros((len(labels), max(map(len, labels.values()), default=0)), np.int64)
+        for row, each in zip(self.codes, labels.values(), strict=True):
+            row[: len(each)] = [codes[name] for name in each]
+
+    def named(self, pairs: pd.DataFrame) -> pd.DataFrame:
+        """A part of `Ledger.pairs_in_parts` in the columns of `Findings.trials`."""
+        rows = pairs.drop(columns=["probabilities", "label", "base_label"])
+        rows["feature"] = pairs["feature"].astype(self.features)
+        rows["prompt"] = pairs["prompt"].astype("category")
+        feature = rows["feature"].cat.codes.to_numpy()
+        label, before = pairs["label"].to_numpy(np.int64), pairs["base_label"].to_numpy(np.int64)
+        rows["label"] = pd.Categorical.from_codes(self.codes[feature, label], dtype=self.names)
+        rows["base_label"] = pd.Categorical.from_codes(self.codes[feature, before], dtype=self.names)
+        rows["survived"] = label == before
+        rows["probability"] = [
+            float(np.frombuffer(packed, "<f8")[at]) for packed, at in zip(pairs["probabilities"], before, strict=True)
+        ]
+        return rows
 
 
-def _abstained(observations: pd.DataFrame) -> pd.DataFrame:
-    rows = observations[observations["label"].isna()]
-    return rows[["prompt", "base", "level", "repeat", "feature"]].assign(reason="the probe abstained")
+def _labelled(observations: pd.DataFrame, labels: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    told = zip(*(observations[name] for name in ("feature", "label", "probabilities")), strict=True)
+    named = [
+        (
+            labels[feature][int(label)],
+            json.dumps(dict(zip(labels[feature], np.frombuffer(p, "<f8").tolist(), strict=True))),
+        )
+        if p is not None
+        else (None, None)
+        for feature, label, p in told
+    ]
+    words = pd.DataFrame(named, columns=["label", "probabilities"], index=observations.index, dtype=object)
+    return observations.assign(label=words["label"], probabilities=words["probabilities"])
 
 
 def _replace(path: Path, text: str) -> None:
@@ -335,14 +354,30 @@ def export_tables(run: Run, out: Path | None = None) -> list[Path]:
     """Samples, observations, curves and windows as Parquet and CSV; returns the files."""
     folder = out or run.folder
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, frame in (
-        ("samples", run.samples),
-        ("observations", run.labelled()),
-        ("curves", run.curves),
-        ("windows", run.windows),
-    ):
-        frame.to_parquet(folder / f"{name}.parquet", index=False)
-        _replace(folder / f"{name}.csv", _safe_cells(frame).to_csv(index=False))
-        written += [folder / f"{name}.parquet", folder / f"{name}.csv"]
-    return written
+    with Ledger.reading(run.folder) as ledger:
+        labels = run.record["labels"]
+        observations = (_labelled(part, labels) for part in ledger.observations_in_parts())
+        written = _write_parts(folder / "samples", ledger.samples_in_parts())
+        written += _write_parts(folder / "observations", observations)
+    return [*written, *_write_parts(folder / "curves", [run.curves]), *_write_parts(folder / "windows", [run.windows])]
+
+
+def _write_parts(path: Path, parts: Iterable[pd.DataFrame]) -> list[Path]:
+    """Write one table, given part by part, as PATH.parquet and PATH.csv, whole or not at all."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    files = [path.with_name(f"{path.name}.{kind}") for kind in ("parquet", "csv")]
+    beside = [file.with_name(file.name + ".part") for file in files]
+    walk = iter(parts)
+    first = next(walk)  # an empty table is one part without rows
+    fields = pa.Schema.from_pandas(first, preserve_index=False)
+    # text of which the first part holds nothing
+    schema = pa.schema([each.with_type(pa.string()) if pa.types.is_null(each.type) else each for each in fields])
+    with beside[1].open("w", encoding="utf-8", newline="") as lines, ParquetWriter(beside[0], schema) as columns:
+        for part in chain([first], walk):
+            columns.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
+            _safe_cells(part).to_csv(lines, index=False, header=part is first)
+    for held, file in zip(beside, files, strict=True):
+        os.replace(held, file)
+    return files

@@ -292,21 +292,19 @@ class _Work:
         """Make the bases and regenerations of some designs that are not there yet."""
         keep, cost = self._keep(designs), self.job.process.cost
         bases: list[Base] = []
-        trials: dict[str, NDArray[np.int64]] = {}
+        walks: list[Iterator[Trial]] = []
+        left = 0
         for prompt, design in designs.items():
             done = self.ledger.done(prompt, self.features)
             bases += [Base(prompt, int(index)) for index in self._bases_lacking(prompt, design, done, keep)]
-            trials[prompt] = design.lacking(done)
+            left += sum(len(part) * cost(int(part[0, 1])) for part in design.lacking(done) if len(part))
+            walks.append(self._trials(prompt, design.lacking(done)))
         spent = self.job.process.evaluations - self._start
-        levels, counts = np.unique(np.concatenate([each[:, 1] for each in trials.values()]), return_counts=True)
-        left = len(bases) * cost(self.job.process.grid.top)
-        left += sum(count * cost(level) for level, count in zip(levels.tolist(), counts.tolist(), strict=True))
-        self._total = max(self._total, spent + left)
+        self._total = max(self._total, spent + left + len(bases) * cost(self.job.process.grid.top))
         for chunk in _chunks(self.job.process.sample(bases, keep), CHUNK):
             states = [(g.base, 0, g.state.numpy()) for g in chunk]
             states += [(g.base, level, state.numpy()) for g in chunk for level, state in g.passed.items()]
             self._write([(_as_trial(g.base), g.state) for g in chunk], states)
-        walks = (self._trials(prompt, lacking) for prompt, lacking in trials.items())
         noisiest_first = heapq.merge(*walks, key=lambda trial: -trial.level)  # no long walk is left alone at the end
         for finished in _chunks(self.job.process.regenerate(noisiest_first, self._state, self.job.plan.mode), CHUNK):
             self._write(finished)
@@ -323,11 +321,11 @@ class _Work:
             )
         return np.setdiff1d(np.arange(design.bases), there)
 
-    def _trials(self, prompt: str, lacking: NDArray[np.int64]) -> Iterator[Trial]:
+    def _trials(self, prompt: str, lacking: Iterable[NDArray[np.int64]]) -> Iterator[Trial]:
         """The regenerations (n, 3) of all bases but those that were lost."""
         lost = self.ledger.lost(prompt)
-        for start in range(0, len(lacking), CHUNK):
-            for base, level, repeat in lacking[start : start + CHUNK].tolist():
+        for part in lacking:
+            for base, level, repeat in part.tolist():
                 if base not in lost:
                     yield Trial(prompt, base, level, repeat)
 
