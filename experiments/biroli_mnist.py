@@ -202,8 +202,8 @@ def page(found: Found, command: str) -> str:
 
 Biroli, Bonnaire, de Bortoli and Mezard (2024, arXiv 2402.18491) trained a DDPM on 10,000 pictures of MNIST, the digits
 1 and 8, and let two clones of one generation go at OU time t: in a share phi(t) they end as the same digit. Here the
-model is {which}. Its phi is known by Monte Carlo, and diffwin's engine measures it from its
-own walks{trained}.
+model is {which}.
+Its phi is known by Monte Carlo, and diffwin's engine measures it from its own walks{trained}.
 
 ![phi of published, exact and measured clones over OU time]({NAME}.png)
 
