@@ -1,4 +1,7 @@
-"""Pictures beside the ledger: one PNG a sample, named by numbers alone, never by the prompt's words."""
+"""Pictures beside the ledger: one PNG a sample, named by numbers alone, never by the prompt's words.
+
+Each base has a folder of its own, for a folder of a million files is slow to list, to copy and to delete.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from diffwin.trials import Trial
 def picture_path(trial: Trial) -> str:
     """Path of a sample's picture in the run folder; level 0 is the base."""
     folder = hashlib.blake2b(trial.prompt.encode(), digest_size=6).hexdigest()
-    return f"images/{folder}/base{trial.base:04d}-level{trial.level:04d}-repeat{trial.repeat:03d}.png"
+    return f"images/{folder}/base{trial.base:04d}/level{trial.level:04d}-repeat{trial.repeat:03d}.png"
 
 
 def save_pictures(folder: Path, trials: Sequence[Trial], pictures: NDArray[np.uint8]) -> list[str]:
