@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,22 @@ def test_an_out_that_holds_another_plan_gets_one_line_and_status_2(tmp_path: Pat
     assert result.returncode == 2
     assert "seed 0 there, 5 here" in result.stderr
     assert "\n" not in result.stderr.strip()
+
+
+def test_gap_says_how_far_branch_lies_from_renoise(tmp_path: Path) -> None:
+    model = str(hypercube(tmp_path, (30.0,)))
+    for mode in ("renoise", "branch"):
+        made = diffwin("probe", "--model", model, "--mode", mode, "--out", str(tmp_path / mode), *_SMALL)
+        assert made.returncode == 0, made.stderr
+    told = diffwin("gap", str(tmp_path / "renoise"), str(tmp_path / "branch"))
+    assert told.returncode == 0, told.stderr
+    assert "axis0" in told.stdout
+    assert "no gap beyond chance" in told.stdout
+    assert re.search(r"[+-]\d+% \([+-]\d+% to [+-]\d+%\)", told.stdout), told.stdout
+    turned = diffwin("gap", str(tmp_path / "branch"), str(tmp_path / "renoise"))
+    assert turned.returncode == 2
+    assert "name the renoise run first" in turned.stderr
+    assert "\n" not in turned.stderr.strip()
 
 
 def test_dry_run_writes_nothing(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ Examples:
 
   diffwin probe --model world.toml --levels 20 --out runs/world
 
-  diffwin probe --model stable-diffusion-v1-5/stable-diffusion-v1-5 --prompt "a photo of a doctor" --probe gender
+  diffwin probe --model FOLDER --prompt "a photo of a doctor" --probe gender
 """
 
 THEORY_EXAMPLES = """

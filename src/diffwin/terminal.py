@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from diffwin.predict.targets import Target
     from diffwin.reversibility import Gap
 
+_BECAUSE = "because"
+
 
 def show_run(summary: Mapping[str, Any], folder: Path) -> None:
     """The windows of whole prompts in windows.json, a table a prompt, what is decided first on top; and the report."""
@@ -26,7 +28,7 @@ def show_run(summary: Mapping[str, Any], folder: Path) -> None:
             typer.echo(f'\n"{prompt}"')
         mine = [window for window in windows if window["prompt"] == prompt]
         rows = [_told(window) for window in sorted(mine, key=_when)]
-        table(("feature", "status", "steps done", "log-SNR (95 % interval)", "because"), rows, whole=4)
+        _with_reasons(("feature", "status", "steps done", "log-SNR (95 % interval)", _BECAUSE), rows)
     typer.echo(f"\n{summary['evaluations']:,} network rows; report: {folder / 'report.html'}")
 
 
@@ -42,16 +44,22 @@ def _when(window: Mapping[str, Any]) -> float:
     return float(window["decision"]["log_snr"]) if window["decision"] else math.inf
 
 
-def show_gaps(gaps: Iterable[Gap]) -> None:
-    """A row for each prompt and feature: the largest gap, how far the decision moves, and what to do about it."""
-    rows = []
-    for found in gaps:
-        worst = found.largest
-        widest = f"{worst['gap']:+.0%} ({worst['low']:+.0%} to {worst['high']:+.0%}) at log-SNR {worst['log_snr']:.2f}"
-        moved = "-" if found.shift is None else "{:+.2f} ({:+.2f} to {:+.2f})".format(*found.shift)
-        words = "none beyond chance" if found.reversible else "yes: try more --steps or another --solver"
-        rows.append((found.prompt, found.feature, widest, moved, words))
-    table(("prompt", "feature", "largest gap in survival", "decision moves by", "gap"), rows)
+def show_gaps(gaps: Sequence[Gap]) -> None:
+    """A table a prompt, a row a feature: the largest gap, how far the decision moves, and what to do about it."""
+    for prompt in dict.fromkeys(found.prompt for found in gaps):
+        if prompt:
+            typer.echo(f'\n"{prompt}"')
+        rows = [_gap(found) for found in gaps if found.prompt == prompt]
+        _with_reasons(("feature", "largest gap in survival", "at log-SNR", "decision moves by", _BECAUSE), rows)
+
+
+def _gap(found: Gap) -> tuple[str, ...]:
+    worst = found.largest
+    widest = f"{worst['gap']:+.0%} ({worst['low']:+.0%} to {worst['high']:+.0%})"
+    moved = "-" if found.shift is None else "{:+.2f} ({:+.2f} to {:+.2f})".format(*found.shift)
+    beyond = "a gap beyond chance: try more --steps or another --solver"
+    words = "no gap beyond chance" if found.reversible else beyond
+    return found.feature, widest, f"{worst['log_snr']:.2f}", moved, words
 
 
 def show_prediction(found: Prediction, asked: Target) -> None:
@@ -63,19 +71,29 @@ def show_prediction(found: Prediction, asked: Target) -> None:
     typer.echo(f"{told.title(found)}; levels in log-SNR")
     for at, (head, rows) in enumerate(told.tables(found, None if asked.run is None else asked.run.located)):
         typer.echo()
-        table(head, rows, whole=0 if at else 5)
+        table(head, rows) if at else _with_reasons(head, rows)
     typer.echo("\n" + "\n".join(filter(None, (*told.lines(found), asked.caveat))) + "\n")
     Console().print(told.trees(found))
 
 
+def _with_reasons(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """A row a feature. Reasons are sentences: they stand beneath, where they have the width of the terminal."""
+    if head[-1] != _BECAUSE:
+        table(head, rows, whole=len(head))
+        return
+    table(head[:-1], [row[:-1] for row in rows], whole=len(head) - 1)
+    typer.echo()
+    table((), [(row[0], row[-1]) for row in rows if row[-1]], whole=1)
+
+
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, whole: int = 0) -> None:
-    """Print a table; the first `whole` columns are not broken over lines."""
+    """Print a table, with no head if that is empty; the first `whole` columns are not broken over lines."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for at, name in enumerate(head):
+    grid = Table(box=None, pad_edge=False, header_style="bold", show_header=bool(head))
+    for at, name in enumerate(head or [""] * max(map(len, rows), default=0)):
         grid.add_column(name, overflow="fold", no_wrap=at < whole)
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
