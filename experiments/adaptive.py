@@ -72,7 +72,7 @@ def drawn_crossings(draws: int) -> dict[str, FloatArray]:
 def _precise() -> Iterator[Cell]:
     wide = grid(4 * 30 + 1, -18.0, 12.0)
     for mu in (3.0, 10.0, 30.0, 100.0, 300.0):
-        yield Cell(f"2,000 samples, mu = {mu:g}", Aim(2000), {"side": (mu, 0.5)}, wide, flat=True)
+        yield Cell(f"2,000 regenerations, mu = {mu:g}", Aim(2500), {"side": (mu, 0.5)}, wide, flat=True)
 
 
 def _covering() -> Iterator[Cell]:

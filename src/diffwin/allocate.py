@@ -37,6 +37,8 @@ FIRST_EXPLORED = 16
 EXPLORED_LEVELS = 10
 EXPLORED_SHARE = 0.05
 """The least share of the network rows that goes to levels all over the axis, whatever the fit says."""
+BASES_SHARE = 0.2
+"""The share of the rows that goes to bases, from which the floors are known and on which all intervals rest."""
 GROWTH = 0.25
 """A round spends this share of what was spent before it."""
 PAIR = 2
@@ -238,14 +240,20 @@ class Adaptive:
             mine = [each for each in estimates if each.readings.prompt == prompt]
             looked = int((design.counts[:, self.explore] > 0).all(axis=1).sum())
             due = int(EXPLORED_SHARE * design.rows(self.cost) / sum(map(self.cost, self.explore)))
-            grown = design.looked_at(
-                self.explore, max(looked + FIRST_EXPLORED // 2 if any(map(_open, mine)) else 0, due)
-            )
+            more = looked + FIRST_EXPLORED // 2 if any(map(_open, mine)) else 0
+            grown = self._with_bases(design).looked_at(self.explore, max(more, due))
             for tried in (self._beside(grown, mine), grown):
                 if self.spent(designs | {prompt: tried}) - before <= room:
                     designs = designs | {prompt: tried}
                     break
         return designs, self.spent(designs) - before
+
+    def _with_bases(self, design: Design) -> Design:
+        """With new bases up to their share of the rows. How many there are must not hang on what they show: a run that
+        ceased to make bases once the floor looked sure would cease by preference when it looks surer than it is."""
+        due = int(BASES_SHARE * design.rows(self.cost) / self.cost(self.grid.top))
+        more = min(due, self.aim.most_bases or due) - design.bases
+        return design.with_bases(more) if more > 0 else design
 
     def _beside(self, design: Design, estimates: Sequence[Estimate]) -> Design:
         """With a look at the level next to each place beside a decision, unless one was looked at close by."""
@@ -283,13 +291,9 @@ class Adaptive:
             yield gain, tried.rows(self.cost) - rows, tried
 
     def _enlargements(self, design: Design, targets: Sequence[_Target]) -> Iterator[Design]:
-        """A few pairs more at each level near a decision, for bases that are there and for new ones."""
+        """A few pairs more at each level near a decision."""
         near = sorted({level for each in targets for level in each.near})
-        some = min(PAIRS, design.bases)
-        yield from (design.with_pairs(level, some) for level in near)
-        if self.aim.most_bases is None or design.bases + some <= self.aim.most_bases:
-            more = design.with_bases(some)
-            yield from (more.with_pairs(level, some) for level in near)
+        yield from (design.with_pairs(level, min(PAIRS, design.bases)) for level in near)
 
 
 def _open(estimate: Estimate) -> bool:
