@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 
 from cards import table
@@ -35,7 +36,6 @@ from comparison import (
 )
 from diffwin.estimate import Estimate, estimate
 from diffwin.levels import FloatArray, Grid
-from diffwin.monotone import crossings, isotonic
 from diffwin.report.style import FEATURES, INK, MUTED
 from diffwin.survival import Readings
 from diffwin.theory.blink import regeneration_bound
@@ -182,8 +182,8 @@ def _readings(feature: str, base: NDArray[np.int64], back: NDArray[np.int64], gr
 
 def crossing(kept: FloatArray, apart: FloatArray, value: float, draws: int) -> tuple[float, float]:
     """Steps kept at which a simulated total variation (n,) passes a value, and its standard error."""
-    curve, axis = isotonic(np.log(kept), apart[None], np.ones((1, len(kept))))[0], np.log(kept)
-    at = float(crossings(axis, curve[None], value)[0])
+    curve, axis = isotonic_regression(apart).x, np.log(kept)
+    at = float(np.interp(value, curve, axis))
     slope = float(np.diff(np.interp([at - 0.3, at + 0.3], axis, curve))[0]) / 0.6
     error = np.sqrt((1 - value**2) / draws) / slope
     return float(np.exp(at)), float(np.exp(at) * error)
