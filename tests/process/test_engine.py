@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 
@@ -20,6 +21,7 @@ from diffwin.trials import Base, Mode, Trial
 STEPS, SHAPE = 8, (2, 3)
 GRID = vp_grid(-8, 6, STEPS)
 TRIALS = [Trial("", base, level, repeat) for base, level, repeat in product(range(4), (1, 2, 4, 6, 8), range(3))]
+PROMPTED = [Trial("2", *each) for each in product(range(3), (1, 3, 8), range(2))]
 Walker = Callable[..., dict[Trial, torch.Tensor]]
 
 
@@ -38,7 +40,12 @@ class Spy:
 
 
 class Toy(Diffusion):
-    """Points, shown as they are."""
+    """Points, shown as they are; a prompt is the number of its condition."""
+
+    takes_prompt = True
+
+    def condition(self, prompt: str) -> int:
+        return int(prompt or 0)
 
     def render(self, states: Sequence[State]) -> Samples:
         return torch.stack(list(states)).numpy()
@@ -49,11 +56,17 @@ def table(solver: str = "ddpm", eta: float = 0.0) -> Table:
 
 
 def process(
-    solver: str = "ddpm", *, seed: int = 3, network: Spy | None = None, prior_scale: float = 1.0, **settings: object
+    solver: str = "ddpm",
+    *,
+    seed: int = 3,
+    network: Spy | None = None,
+    prior_scale: float = 1.0,
+    guidance: float = 1.0,
+    **settings: object,
 ) -> Toy:
     made = Settings(SHAPE, **settings)  # type: ignore[arg-type]
     walk = Walk(solver, GRID, table(solver), prior_scale)
-    return Toy(Identity("toy"), walk, network or Spy(), made, seed=seed)
+    return Toy(Identity("toy"), walk, network or Spy(), made, seed=seed, guidance=guidance)
 
 
 def test_a_family_must_say_how_its_states_are_shown() -> None:
@@ -193,20 +206,45 @@ def test_evaluations_count_network_rows() -> None:
     regenerate(made, TRIALS)
     assert made.evaluations == 7 * STEPS + sum(made.cost(trial.level) for trial in TRIALS)
     guided = process(slots=6, guidance=3.0, network=spy)
-    regenerate(guided, TRIALS)
-    assert guided.evaluations == sum(spy.sizes) == 2 * sum(trial.level for trial in TRIALS)
-    assert guided.cost(5) == 10
+    regenerate(guided, PROMPTED)
+    assert guided.evaluations == sum(spy.sizes) == 2 * sum(trial.level for trial in PROMPTED)
+    assert guided.cost(5) == guided.cost(5, "2") == 10
+    assert process().cost(5) == 5
 
 
-def walk_one(settings: Settings, network: Spy, condition: int = 4) -> torch.Tensor:
+def test_a_row_without_a_prompt_costs_one_network_row_in_a_guided_batch() -> None:
+    spy, plain = Spy(), process(guidance=1.0)
+    guided = process(slots=7, guidance=3.0, network=spy)
+    found = regenerate(guided, [*PROMPTED, *TRIALS])
+    assert guided.evaluations == sum(spy.sizes) == sum(guided.cost(each.level, each.prompt) for each in found)
+    assert guided.cost(5, "") == 5
+    for trial, state in regenerate(process(guidance=3.0, slots=1), PROMPTED).items():
+        torch.testing.assert_close(found[trial], state, rtol=0, atol=1e-4)
+    for trial, state in regenerate(plain, TRIALS).items():
+        torch.testing.assert_close(found[trial], state, rtol=0, atol=1e-4)
+
+
+def test_rows_of_different_guidance_share_a_batch() -> None:
+    key, start = Key(0, "", 0, 0, 0), torch.ones(SHAPE)
+    rows = [Row(weight, key, STEPS - i, 4, start, guidance=weight) for i, weight in enumerate((1.0, 2.0, 3.5))]
+    spy = Spy()
+    together = {row.job: state for row, state in Engine(spy, table(), Settings(SHAPE)).walk(rows)}
+    assert spy.sizes[0] == 5
+    for row in rows:
+        [(_, alone)] = Engine(Spy(), table(), Settings(SHAPE)).walk([row])
+        torch.testing.assert_close(together[row.job], alone, rtol=0, atol=1e-5)
+
+
+def walk_one(settings: Settings, network: Spy, condition: int = 4, guidance: float = 1.0) -> torch.Tensor:
     engine = Engine(network, table("euler"), settings)
-    [(_, state)] = engine.walk([Row("job", Key(0, "", 0, 0, 0), STEPS, condition, torch.ones(SHAPE))])
+    row = Row("job", Key(0, "", 0, 0, 0), STEPS, condition, torch.ones(SHAPE), guidance=guidance)
+    [(_, state)] = engine.walk([row])
     return state
 
 
 def test_a_guidance_pair_is_the_unconditional_and_the_conditional_row() -> None:
     spy = Spy()
-    walk_one(Settings(SHAPE, guidance=2.0), spy)
+    walk_one(Settings(SHAPE), spy, guidance=2.0)
     assert spy.conditions == [[0, 4]] * STEPS
 
 
@@ -215,7 +253,7 @@ def test_guidance_extrapolates_from_the_unconditional_output() -> None:
         def __call__(self, x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
             return torch.ones_like(x) * condition.reshape(-1, 1, 1)
 
-    guided = walk_one(Settings(SHAPE, guidance=2.5), Constant(), condition=4)
+    guided = walk_one(Settings(SHAPE), Constant(), condition=4, guidance=2.5)
     torch.testing.assert_close(guided, walk_one(Settings(SHAPE), Constant(), condition=10))
 
 
@@ -233,3 +271,43 @@ def test_the_prior_scale_is_that_of_the_noisiest_level() -> None:
     [one] = made.sample([Base("", 0)], keep=(STEPS,))
     [unit] = process().sample([Base("", 0)], keep=(STEPS,))
     torch.testing.assert_close(one.passed[STEPS], 14.0 * unit.passed[STEPS])
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+@pytest.mark.parametrize("solver", ["ddpm", "sde-dpmpp-2m"])
+def test_a_run_that_meets_full_memory_ends_with_the_numbers_of_one_that_does_not(
+    solver: str, guidance: float, drawn: dict[tuple[Key, str, int], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Small(Spy):
+        def __call__(self, x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+            if len(x) > 6:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+            return super().__call__(x, time, condition)
+
+    trials = [*PROMPTED, *TRIALS]
+    whole = process(solver, guidance=guidance, slots=16)
+    expected, noise = regenerate(whole, trials), dict(drawn)
+    drawn.clear()
+    small = process(solver, guidance=guidance, slots=16, network=Small())
+    found = regenerate(small, trials)
+    assert drawn == noise
+    assert found.keys() == expected.keys()
+    for trial in trials:
+        torch.testing.assert_close(found[trial], expected[trial], rtol=0, atol=1e-4)
+    assert small.evaluations == whole.evaluations
+    assert "network: 16 rows do not fit in memory, going on with 8 at a time" in caplog.text or guidance > 1
+
+
+def test_a_compiled_network_sees_one_number_of_rows() -> None:
+    spy = Spy()
+    found = regenerate(process(slots=8, network=spy, even=True), TRIALS)
+    assert set(spy.sizes) == {8}
+    for trial, state in regenerate(process(slots=8), TRIALS).items():
+        torch.testing.assert_close(found[trial], state, rtol=0, atol=1e-4)
+
+
+def test_a_walk_that_is_given_up_leaves_no_thread_behind() -> None:
+    walk = process(slots=2).regenerate(TRIALS, clean, Mode.RENOISE)
+    next(walk)
+    walk.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("noise")]

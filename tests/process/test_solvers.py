@@ -149,8 +149,15 @@ def test_dpm_solver_2m(solver: str, algorithm: str, parametrisation: Any, monkey
 @pytest.mark.parametrize("final", ["sigma_min", "zero"])
 @pytest.mark.parametrize(
     "extra",
-    [{}, {"lower_order_final": False}, {"euler_at_final": True}, {"use_karras_sigmas": True}],
-    ids=["few", "never", "always", "karras"],
+    [
+        {},
+        {"lower_order_final": False},
+        {"euler_at_final": True},
+        {"use_karras_sigmas": True},
+        {"solver_type": "heun"},
+        {"solver_type": "bh2"},
+    ],
+    ids=["few", "never", "always", "karras", "heun", "bh2"],
 )
 def test_the_last_step_is_lowered_where_diffusers_lowers_it(
     solver: str, algorithm: str, steps: int, final: str, extra: dict[str, Any], monkeypatch: pytest.MonkeyPatch

@@ -59,8 +59,8 @@ class Process(Protocol):
     def check_prompt(self, prompt: str) -> None:
         """BadInput for a prompt that the model cannot read whole."""
 
-    def cost(self, level: int) -> int:
-        """Network rows of one regeneration from `level`."""
+    def cost(self, level: int, prompt: str | None = None) -> int:
+        """Network rows of one regeneration from `level`; the negative prompt has no guidance pair, others have."""
 
     def sample(self, bases: Iterable[Base], keep: Sequence[int] = ()) -> Iterator[Generation]:
         """Fresh generations, in the order they finish, with the states at the levels of `keep`."""

@@ -16,7 +16,10 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 
 @dataclass(frozen=True)
 class Choices:
-    """`dtype` is the network's; states and solver arithmetic stay in float32."""
+    """`dtype` is the network's; states and solver arithmetic stay in float32.
+
+    `compiled` runs the network through torch.compile, which takes a minute or more before the first step.
+    """
 
     solver: str
     steps: int
@@ -27,6 +30,7 @@ class Choices:
     dtype: torch.dtype = torch.float32
     slots: int = 32
     eta: float = 0.0
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         check_solver(self.solver)

@@ -10,10 +10,11 @@ import torch
 
 from diffwin.process.base import Samples, State
 from diffwin.process.choices import Choices
+from diffwin.process.memory import Portions
+from diffwin.process.streams import beside
 from diffwin.process.weights import place
 
-_CHUNK_PIXELS = 8 * 512 * 512  # decoding more at once runs out of memory on ordinary devices
-_CHUNK_MOST = 8
+_PIXELS = 8 * 512 * 512  # decoding more at once runs out of memory on ordinary devices
 
 
 class Decoder:
@@ -26,17 +27,19 @@ class Decoder:
         self.vae = place(vae, self.device, self.dtype)
         self.scale = float(vae.config.scaling_factor)
         self.enlarges = 2 ** (len(vae.config.block_out_channels) - 1)
+        self._portions: Portions | None = None
 
     @torch.inference_mode()
     def decode(self, states: Sequence[State]) -> Samples:
-        """uint8 RGB (n, h, w, 3), a chunk at a time; a state that is not finite is black."""
-        height, width = (self.enlarges * n for n in states[0].shape[-2:])
-        size = max(1, min(_CHUNK_MOST, _CHUNK_PIXELS // (height * width)))
-        shown = [to_rgb(self._decode(states[i : i + size])) for i in range(0, len(states), size)]
-        return np.concatenate(shown)
+        """uint8 RGB (n, h, w, 3), as many at a time as fit in memory; a state that is not finite is black."""
+        if self._portions is None:
+            height, width = (self.enlarges * n for n in states[0].shape[-2:])
+            self._portions = Portions("decoder", max(1, _PIXELS // (height * width)))
+        with beside(self.device):
+            return to_rgb(self._portions(self._decode, torch.stack(list(states)).to(self.device)))
 
-    def _decode(self, states: Sequence[State]) -> torch.Tensor:
-        latents = torch.stack(list(states)).to(self.device, self.dtype) / self.scale
+    def _decode(self, states: torch.Tensor) -> torch.Tensor:
+        latents = states.to(self.dtype) / self.scale
         pixels: torch.Tensor = self.vae.decode(latents, return_dict=False)[0]
         finite = latents.isfinite().flatten(1).all(1)
         return torch.where(finite[:, None, None, None], pixels, -1.0)

@@ -31,16 +31,21 @@ class Diffusion(ABC):
 
     takes_prompt = False
 
-    def __init__(self, identity: Identity, walk: Walk, network: Network, settings: Settings, *, seed: int) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        walk: Walk,
+        network: Network,
+        settings: Settings,
+        *,
+        seed: int,
+        guidance: float = 1.0,
+    ) -> None:
         self.name, self.provenance = identity.name, identity.provenance
         self.grid, self.solver, self.stochastic = walk.grid, walk.solver, walk.stochastic
         self.feature_labels: dict[str, tuple[str, ...]] = {}
-        self.prior_scale, self.seed = walk.prior_scale, seed
+        self.prior_scale, self.seed, self.guidance = walk.prior_scale, seed, guidance
         self.engine = Engine(network, walk.table, settings)
-
-    @property
-    def guidance(self) -> float:
-        return self.engine.settings.guidance
 
     @property
     def evaluations(self) -> int:
@@ -54,8 +59,9 @@ class Diffusion(ABC):
         """The id by which the network knows this prompt; 0 is the unconditional one."""
         return 0
 
-    def cost(self, level: int) -> int:
-        return self.engine.cost(level)
+    def cost(self, level: int, prompt: str | None = None) -> int:
+        guided = self.guidance != 1.0 and (prompt is None or self.condition(prompt) != 0)
+        return level * (2 if guided else 1)
 
     def sample(self, bases: Iterable[Base], keep: Sequence[int] = ()) -> Iterator[Generation]:
         kept = frozenset(keep)
@@ -66,7 +72,7 @@ class Diffusion(ABC):
     def _fresh(self, base: Base, keep: frozenset[int]) -> Row:
         key, top = Key.of_base(self.seed, base), self.grid.top
         start = torch.from_numpy(key.noise("start", top, self.engine.settings.shape)) * self.prior_scale
-        return Row(base, key, top, self.condition(base.prompt), start, keep)
+        return Row(base, key, top, self.condition(base.prompt), start, keep, self.guidance)
 
     def erase(self, state: State, trial: Trial) -> State:
         if trial.level == 0:
@@ -82,7 +88,8 @@ class Diffusion(ABC):
 
     def _row(self, trial: Trial, state: State, mode: Mode) -> Row:
         start = self.erase(state, trial) if mode is Mode.RENOISE else state
-        return Row(trial, Key.of_trial(self.seed, trial), trial.level, self.condition(trial.prompt), start)
+        key, condition = Key.of_trial(self.seed, trial), self.condition(trial.prompt)
+        return Row(trial, key, trial.level, condition, start, guidance=self.guidance)
 
     @abstractmethod
     def render(self, states: Sequence[State]) -> Samples:

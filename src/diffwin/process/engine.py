@@ -1,20 +1,28 @@
 """The denoising loop: the only one in diffwin.
 
-Slots hold rows that stand at different levels, of different prompts. One network call advances every row by its own
-row of the solver table; a finished row leaves and a waiting one takes its slot. Guidance pairs ride in the same batch.
+Slots hold rows that stand at different levels, of different prompts and guidance. One network call advances every row
+by its own row of the solver table; a finished row leaves and a waiting one takes its slot. The unconditional halves of
+guided rows ride in the same batch.
+
+Each step's noise is drawn on another thread while the network works. On a CUDA device nothing in the loop waits for
+the device but the handing over of finished rows, and that comes one step late, when the next is already queued.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections import deque
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from diffwin.keys import Key
 from diffwin.process.base import State
+from diffwin.process.memory import Portions
 from diffwin.process.solvers import Table
 
 
@@ -38,19 +46,28 @@ class Row:
     condition: int
     start: State
     keep: frozenset[int] = frozenset()
+    guidance: float = 1.0
     passed: dict[int, State] = field(default_factory=dict)
+
+    @property
+    def guided(self) -> bool:
+        """Whether a step takes the network twice: guidance does nothing to the unconditional row."""
+        return self.guidance != 1.0 and self.condition != 0
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How the loop runs. `clip` bounds the estimate of the finished sample, as DDPM's clip_sample does."""
+    """How the loop runs. `clip` bounds the estimate of the finished sample, as DDPM's clip_sample does.
+
+    `even` gives every network call the same number of rows, so that a compiled network is compiled once.
+    """
 
     shape: tuple[int, ...]
     slots: int = 32
-    guidance: float = 1.0
     clip: float | None = None
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
+    even: bool = False
 
 
 class Engine:
@@ -59,6 +76,8 @@ class Engine:
     def __init__(self, network: Network, table: Table, settings: Settings) -> None:
         self.network, self.table, self.settings = network, table, settings
         self.evaluations = 0
+        self._portions = Portions("network", 2 * settings.slots, even=settings.even)
+        self._measured = False
         put = {"device": settings.device}
         double = torch.float32 if settings.device.startswith("mps") else torch.float64  # mps has no float64
         self._time = torch.as_tensor(table.time, dtype=double, **put)
@@ -68,124 +87,214 @@ class Engine:
             np.stack([getattr(table, name) for name in names], axis=1), dtype=settings.dtype, **put
         ).nan_to_num()
 
-    @property
-    def guided(self) -> bool:
-        return self.settings.guidance != 1.0
-
-    def cost(self, level: int) -> int:
-        """Network rows of one walk from `level`."""
-        return level * (2 if self.guided else 1)
-
     @torch.inference_mode()
     def walk(self, rows: Iterable[Row]) -> Iterator[tuple[Row, State]]:
         """Each row with its finished state on the CPU, in the order they finish."""
-        waiting = iter(rows)
-        batch = _Batch(self.settings)
-        while True:
-            yield from batch.fill(waiting)
-            if not batch.rows:
-                return
-            self._step(batch)
-            yield from batch.finished()
+        waiting, slots = iter(rows), _Slots(self.settings)
+        ahead = 1 if slots.asynchronous else 0
+        leaving: deque[_Leaving] = deque()
+        with ThreadPoolExecutor(1, "noise") as drawer:
+            while True:
+                yield from slots.fill(waiting)
+                if not slots.rows:
+                    break
+                self._step(slots, drawer)
+                leaving.append(slots.leave())
+                if len(leaving) > ahead:
+                    yield from leaving.popleft().hand_over()
+        for each in leaving:
+            yield from each.hand_over()
 
-    def _step(self, batch: _Batch) -> None:
-        level = torch.as_tensor(batch.levels, device=self.settings.device)
+    def _step(self, slots: _Slots, drawer: Executor) -> None:
+        drawn = drawer.submit(slots.draw, self.table.c_n) if self.table.noisy else None
+        level, x = slots.level, slots.x
         k, a, b, c_x, c_0, c_p, c_n, c_first, c_clip = (
             self._coefficients[level].T.reshape(9, -1, *(1,) * len(self.settings.shape)).unbind(0)
         )
-        x, previous = batch.x, batch.previous
-        out = self._predict(k * x, self._time[level], batch.conditions)
+        out = self._predict(k * x, self._time[level], slots)
         x0 = raw = a * x + b * out
         if self.settings.clip is not None:
             x0 = raw.clamp(-self.settings.clip, self.settings.clip)
         if self.table.second_order:
-            first = batch.first_step().reshape(k.shape)
-            x = c_x * x + torch.where(first, c_first, c_0) * x0 + torch.where(first, 0.0, c_p) * previous
+            first = (level == slots.entered).reshape(k.shape)
+            x = c_x * x + torch.where(first, c_first, c_0) * x0 + torch.where(first, 0.0, c_p) * slots.previous
         else:
             x = c_x * x + c_first * x0
         if self.settings.clip is not None:
             x = x + c_clip * (raw - x0)
-        if self.table.noisy:
-            x = x + c_n * batch.noise()
-        batch.advance(x, x0)
+        if drawn is not None:
+            x = x + c_n * slots.put(drawn.result())
+        slots.advance(x, x0)
 
-    def _predict(self, x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        self.evaluations += len(x) * (2 if self.guided else 1)
-        if not self.guided:
-            return self.network(x, time, condition)
-        both = self.network(
-            torch.cat([x, x]), torch.cat([time, time]), torch.cat([torch.zeros_like(condition), condition])
-        )
-        without, given = both.chunk(2)
-        return without + self.settings.guidance * (given - without)
+    def _predict(self, x: torch.Tensor, time: torch.Tensor, slots: _Slots) -> torch.Tensor:
+        condition, pairs = slots.condition, slots.pairs
+        given = x, time, condition
+        if pairs is None:
+            return self._call(*given)
+        without = x[pairs], time[pairs], torch.zeros_like(condition[pairs])
+        both = self._call(*(torch.cat(halves) for halves in zip(without, given, strict=True)))
+        bare, out = both[: -len(x)], both[-len(x) :]
+        weight = slots.guidance[pairs].reshape(-1, *(1,) * len(self.settings.shape))
+        out[pairs] = bare + weight * (out[pairs] - bare)
+        return out
+
+    def _call(self, x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        """The network, in as many portions as memory asks for."""
+        if not self._measured:
+            self._portions.measure(self.network, x, time, condition)
+            self._measured = True
+        out = self._portions(self.network, x, time, condition)
+        self.evaluations += len(x)
+        return out
 
 
-class _Batch:
-    """The rows under way: tensors of shape (rows, ...) beside the rows' own records."""
+class _Slots:
+    """The rows under way: records on the CPU, and buffers on the device whose first `len(rows)` entries are theirs.
+
+    A row keeps its slot; when none waits any more, the last rows move into the slots that fall vacant.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.asynchronous = settings.device.startswith("cuda")
         self.rows: list[Row] = []
-        self.levels = np.zeros(0, np.int64)
-        self.x = torch.zeros((0, *settings.shape), dtype=settings.dtype, device=settings.device)
-        self.previous = torch.zeros_like(self.x)
-        self.conditions = torch.zeros(0, dtype=torch.int64, device=settings.device)
+        self.pairs: slice | torch.Tensor | None = None
+        """Which rows are guided, as an index: all, some or none."""
+        self._levels = np.zeros(settings.slots, np.int64)
+        self._vacant: list[int] = []
+        self._keeping = False
+        count, device = settings.slots, settings.device
+        states = torch.zeros((2, count, *settings.shape), dtype=settings.dtype, device=device)
+        whole = torch.zeros((3, count), dtype=torch.int64, device=device)
+        self._buffers = (*states, *whole, torch.ones(count, dtype=settings.dtype, device=device))
+        self._show()
+
+    def _show(self) -> None:
+        """Views of the entries in use: states and estimates (rows, ...), the rest (rows,)."""
+        views = [buffer[: len(self.rows)] for buffer in self._buffers]
+        self.x, self.previous, self.level, self.entered, self.condition, self.guidance = views
+
+    def put(self, made: torch.Tensor | NDArray[np.generic] | Sequence[int]) -> torch.Tensor:
+        """On the device, without waiting for it."""
+        there = torch.as_tensor(made)
+        if self.asynchronous and not there.is_pinned():
+            there = there.pin_memory()
+        return there.to(self.settings.device, non_blocking=self.asynchronous)
 
     def fill(self, waiting: Iterator[Row]) -> Iterator[tuple[Row, State]]:
         """Take rows until every slot is full; a row at level 0 is finished already and passes through."""
-        joined: list[Row] = []
-        while len(self.rows) + len(joined) < self.settings.slots:
-            row = next(waiting, None)
-            if row is None:
-                break
+        open_slots = deque([*self._vacant, *range(len(self.rows), self.settings.slots)])
+        taken: dict[int, Row] = {}
+        while open_slots and (row := next(waiting, None)) is not None:
             if row.level == 0:
                 yield row, row.start
             else:
-                joined.append(row)
-        if joined:
-            self._join(joined)
+                taken[open_slots.popleft()] = row
+        gaps = [slot for slot in self._vacant if slot not in taken]
+        if taken:
+            self._join(taken)
+        if gaps:
+            self._close(gaps)
+        if taken or gaps:
+            self._find_pairs()
+        self._vacant = []
 
-    def _join(self, joined: list[Row]) -> None:
-        start = torch.stack([row.start for row in joined]).to(self.x)
-        self.rows += joined
-        self.levels = np.concatenate([self.levels, [row.level for row in joined]])
-        self.x = torch.cat([self.x, start])
-        self.previous = torch.cat([self.previous, torch.zeros_like(start)])
-        ids = torch.tensor([row.condition for row in joined], device=self.conditions.device)
-        self.conditions = torch.cat([self.conditions, ids])
-        self._keep(len(self.rows) - len(joined))
+    def _join(self, taken: dict[int, Row]) -> None:
+        rows = list(taken.values())
+        for slot, row in taken.items():
+            self.rows[slot : slot + 1] = [row]
+            self._levels[slot] = row.level
+            if row.keep:
+                self._keeping = True
+                if row.level in row.keep:
+                    row.passed[row.level] = row.start.to(self.settings.dtype, copy=True)
+        self._show()
+        slots = self.put(list(taken))
+        start = torch.stack([row.start for row in rows]).to(self.settings.dtype)
+        levels = self.put([row.level for row in rows])
+        self.x[slots] = self.put(start)
+        self.level[slots] = levels
+        self.entered[slots] = levels
+        self.condition[slots] = self.put([row.condition for row in rows])
+        self.guidance[slots] = self.put(torch.tensor([row.guidance for row in rows], dtype=self.settings.dtype))
 
-    def first_step(self) -> torch.Tensor:
-        fresh = [row.level == level for row, level in zip(self.rows, self.levels, strict=True)]
-        return torch.tensor(fresh, device=self.x.device)
+    def _close(self, gaps: list[int]) -> None:
+        """Move the last rows into the slots that stay vacant."""
+        count = len(self.rows) - len(gaps)
+        empty = set(gaps)
+        movers = [slot for slot in range(count, len(self.rows)) if slot not in empty]
+        holes = [slot for slot in gaps if slot < count]
+        if holes:
+            to, start = self.put(holes), self.put(movers)
+            for buffer in self._buffers:
+                buffer[to] = buffer[start]
+            self._levels[holes] = self._levels[movers]
+            for hole, mover in zip(holes, movers, strict=True):
+                self.rows[hole] = self.rows[mover]
+        del self.rows[count:]
+        self._show()
 
-    def noise(self) -> torch.Tensor:
-        """This step's noise of every row, addressed by the level the row stands at."""
-        drawn = [
-            row.key.noise("step", int(level), self.settings.shape)
-            for row, level in zip(self.rows, self.levels, strict=True)
-        ]
-        return torch.from_numpy(np.stack(drawn)).to(self.x)
+    def _find_pairs(self) -> None:
+        guided = [slot for slot, row in enumerate(self.rows) if row.guided]
+        if len(guided) == len(self.rows):
+            self.pairs = slice(None)
+        else:
+            self.pairs = self.put(guided) if guided else None
+
+    def draw(self, c_n: NDArray[np.float64]) -> torch.Tensor:
+        """This step's noise of every row, addressed by the level the row stands at; 0 where the step adds none."""
+        drawn = torch.zeros((len(self.rows), *self.settings.shape), pin_memory=self.asynchronous)
+        into = drawn.numpy()
+        for slot, row in enumerate(self.rows):
+            level = int(self._levels[slot])
+            if c_n[level]:
+                into[slot] = row.key.noise("step", level, self.settings.shape)
+        return drawn
 
     def advance(self, x: torch.Tensor, x0: torch.Tensor) -> None:
-        self.x, self.previous = x, x0
-        self.levels = self.levels - 1
-        self._keep()
+        self.x.copy_(x)
+        self.previous.copy_(x0)
+        self.level -= 1
+        self._levels[: len(self.rows)] -= 1
 
-    def _keep(self, since: int = 0) -> None:
-        """Copy the states, of the rows from `since` on, that stand at a level which their row keeps."""
-        for i in range(since, len(self.rows)):
-            if (level := int(self.levels[i])) in self.rows[i].keep:
-                self.rows[i].passed[level] = self.x[i].cpu().clone()
+    def leave(self) -> _Leaving:
+        """The rows that reached level 0, and the states that others keep, on their way to the CPU."""
+        levels = self._levels[: len(self.rows)]
+        self._vacant = np.flatnonzero(levels == 0).tolist()
+        kept = []
+        if self._keeping:
+            kept = [slot for slot, row in enumerate(self.rows) if int(levels[slot]) in row.keep]
+        told = [(self.rows[slot], int(levels[slot])) for slot in kept]
+        done = [self.rows[slot] for slot in self._vacant]
+        wanted = [self.x[slot] for slot in (*kept, *self._vacant)]
+        states = torch.stack(wanted).to("cpu", non_blocking=self.asynchronous) if wanted else None
+        return _Leaving(told, done, states, self._mark())
 
-    def finished(self) -> Iterator[tuple[Row, State]]:
-        """Hand over the rows that reached level 0 and close the gaps they leave."""
-        if self.levels.all():
+    def _mark(self) -> torch.cuda.Event | None:
+        """A point in the device's queue of work to wait for."""
+        if not self.asynchronous:
+            return None
+        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        event.record(torch.cuda.current_stream(self.settings.device))
+        return event
+
+
+@dataclass(frozen=True, eq=False)
+class _Leaving:
+    """What one step hands over: states kept on the way, then finished ones, stacked in that order."""
+
+    kept: list[tuple[Row, int]]
+    done: list[Row]
+    states: torch.Tensor | None
+    queued: torch.cuda.Event | None
+
+    def hand_over(self) -> Iterator[tuple[Row, State]]:
+        if self.queued is not None:
+            self.queued.synchronize()
+        if self.states is None:
             return
-        done = [(self.rows[i], self.x[i].cpu().clone()) for i in np.flatnonzero(self.levels == 0)]
-        stay = np.flatnonzero(self.levels)
-        index = torch.as_tensor(stay, device=self.x.device)
-        self.rows = [self.rows[i] for i in stay]
-        self.levels = self.levels[stay]
-        self.x, self.previous, self.conditions = self.x[index], self.previous[index], self.conditions[index]
-        yield from done
+        states = self.states.unbind(0)
+        for (row, level), state in zip(self.kept, states, strict=False):
+            row.passed[level] = state.clone()
+        for row, state in zip(self.done, states[len(self.kept) :], strict=True):
+            yield row, state.clone()

@@ -29,13 +29,14 @@ def load(
     slots: int | None = None,
     eta: float = 0.0,
     revision: str | None = None,
+    compiled: bool = False,
 ) -> Process:
     """A model ready to generate, erase and regenerate.
 
     `model` is a shipped name, a hub id "owner/name[@revision]", a folder of a diffusers pipeline, or the .toml of a
     world; None is emoji-sd. What is None falls back to the model's own card, then to diffwin's defaults. `dtype` is
-    the network's (auto: bfloat16 for Stable Diffusion on cuda, float32 elsewhere). Raises BadInput for all that
-    cannot be used.
+    the network's (auto: bfloat16 for Stable Diffusion on cuda, float32 elsewhere). `compiled` runs the network of a
+    trained model through torch.compile. Raises BadInput for all that cannot be used.
     """
     card = describe(model)
     if card.kind in WORLDS:
@@ -57,6 +58,7 @@ def load(
         dtype=pick_dtype(dtype, device, half=stable),
         slots=_SLOTS.get(device, _SLOTS_ON_DEVICE) if slots is None else slots,
         eta=eta,
+        compiled=compiled,
     )
     return _load_trained(source, choices, stable=stable)
 

@@ -3,7 +3,7 @@
 A grid depends on the solver as well as on the model: each diffusers scheduler picks its own timesteps and its own clean
 end from one and the same configuration. From pure noise, with the same noise, a row of diffwin then passes through the
 states of the official pipeline with DDPMScheduler (ddpm), DDIMScheduler (ddim), EulerDiscreteScheduler (euler) or
-DPMSolverMultistepScheduler of order 2, midpoint (dpmpp-2m, sde-dpmpp-2m), each built `from_config` of the model's own.
+DPMSolverMultistepScheduler of order 2 (dpmpp-2m, sde-dpmpp-2m), each built `from_config` of the model's own.
 
 Where diffusers trips, diffwin does not: timesteps beyond the training range are shifted back into it, a level that
 repeats another is dropped, and DDIM steps to the next level of the grid even where T / N is not whole.
@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from diffwin.errors import BadInput
 from diffwin.levels import FloatArray, Grid
-from diffwin.process.solvers import Variance, Walk, build, check_solver
+from diffwin.process.solvers import Rule, Variance, Walk, build, check_solver
 
 Spacing = Literal["leading", "trailing", "linspace"]
 _NEARLY_ZERO = 2.0**-24  # alpha_bar that stands for 0 where sigma / alpha must stay finite
@@ -53,6 +53,7 @@ class Schedule(BaseModel):
     lambda_min_clipped: float = -math.inf
     interpolation_type: Literal["linear"] = "linear"
     timestep_type: Literal["discrete"] = "discrete"
+    solver_type: str | None = None
     use_karras_sigmas: bool | None = False
     use_exponential_sigmas: Literal[False] | None = False
     use_beta_sigmas: Literal[False] | None = False
@@ -254,7 +255,8 @@ def walk(schedule: Schedule, solver: str, steps: int, eta: float = 0.0) -> Walk:
     noise = variance(schedule) if solver == "ddpm" else "small"
     lowered = solver in _MULTISTEP and _ends_first_order(schedule, solver, steps, levels)
     parametrisation = schedule.prediction_type
-    table = build(levels, solver, parametrisation, eta=eta, variance=noise, first_order_end=lowered)
+    rule: Rule = "heun" if schedule.solver_type == "heun" else "midpoint"  # whatever else it says, diffusers takes so
+    table = build(levels, solver, parametrisation, eta=eta, variance=noise, rule=rule, first_order_end=lowered)
     return Walk(solver, levels, table, prior_scale(schedule, solver, levels))
 
 

@@ -24,6 +24,7 @@ from diffwin.levels import FloatArray, Grid
 
 Parametrisation = Literal["epsilon", "v_prediction", "sample", "flow"]
 Variance = Literal["small", "large"]
+Rule = Literal["midpoint", "heun"]
 SOLVERS = ("ddpm", "ddim", "euler", "dpmpp-2m", "sde-dpmpp-2m")
 
 
@@ -115,16 +116,18 @@ def build(
     eta: float = 0.0,
     input_scale: FloatArray | None = None,
     variance: Variance = "small",
+    rule: Rule = "midpoint",
     first_order_end: bool = False,
 ) -> Table:
     """The table of one solver on one grid.
 
-    `eta` is read by ddim alone and `variance` by ddpm alone; `input_scale` is k (1 if not given). `first_order_end`
-    keeps the last step of a second-order solver at first order, which is steadier when steps are few.
+    `eta` is read by ddim alone, `variance` by ddpm alone and `rule` by the second-order solvers; `input_scale` is k (1
+    if not given). `first_order_end` keeps the last step of a second-order solver at first order, which is steadier
+    when steps are few.
     """
     check_solver(solver)
     a, b = estimate(grid, parametrisation)
-    c_x, data, c_n, split = _steps(grid, solver, {"ddpm": 1.0, "ddim": eta}.get(solver, 0.0))
+    c_x, data, c_n, split = _steps(grid, solver, {"ddpm": 1.0, "ddim": eta}.get(solver, 0.0), rule)
     if solver == "ddpm" and variance == "large":
         c_n = _large_variance(grid)
     if first_order_end:
@@ -140,17 +143,17 @@ def _large_variance(grid: Grid) -> FloatArray:
     return np.concatenate([[0.0], np.sqrt(beta) * (grid.time[1:] > 0)])
 
 
-def _steps(grid: Grid, solver: str, eta: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def _steps(grid: Grid, solver: str, eta: float, rule: Rule) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """(c_x, data weight, c_n, second-order split) per level, row 0 zero."""
     alpha_r, sigma_r, alpha_s, sigma_s = grid.alpha[:-1], grid.sigma[:-1], grid.alpha[1:], grid.sigma[1:]
     q = alpha_s * sigma_r / (sigma_s * alpha_r)  # e^{-h}: 0 for a step out of pure noise or onto the clean sample
     split = np.zeros_like(q)
     if solver == "sde-dpmpp-2m":
         c_x, data, c_n = sigma_r / sigma_s * q, alpha_r * (1 - q**2), sigma_r * np.sqrt(1 - q**2)
-        split = _second_order(q)
+        split = _second_order(q, 2, rule)
     elif solver == "dpmpp-2m":
         c_x, data, c_n = sigma_r / sigma_s, alpha_r * (1 - q), np.zeros_like(q)
-        split = _second_order(q)
+        split = _second_order(q, 1, rule)
     else:
         c_n = eta * sigma_r * np.sqrt(1 - q**2)
         c_x = np.sqrt(sigma_r**2 - c_n**2) / sigma_s
@@ -158,11 +161,16 @@ def _steps(grid: Grid, solver: str, eta: float) -> tuple[FloatArray, FloatArray,
     return tuple(np.concatenate([[0.0], part]) for part in (c_x, data, c_n, split))  # type: ignore[return-value]
 
 
-def _second_order(q: FloatArray) -> FloatArray:
-    """h / (2 h_previous) of each step; 0 (first order) where either step is infinite, as on the last one."""
+def _second_order(q: FloatArray, n: int, rule: Rule) -> FloatArray:
+    """w h / h_previous of each step; 0 (first order) where either step is infinite, as on the last one.
+
+    The change of x0hat over a step is weighed by w = 1/2 at the midpoint, or (heun) integrated as a straight line
+    under the solver's own e^{-n h}: w = 1 / (1 - e^{-n h}) - 1 / (n h), which tends to 1/2 for small steps.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         h = -np.log(q)
-        ratio = h[:-1] / (2 * h[1:])
+        weight = 0.5 if rule == "midpoint" else 1 / -np.expm1(-n * h[:-1]) - 1 / (n * h[:-1])
+        ratio = weight * h[:-1] / h[1:]
     split = np.zeros_like(q)
     split[:-1] = np.where(np.isfinite(h[:-1]) & np.isfinite(h[1:]), ratio, 0.0)
     return split

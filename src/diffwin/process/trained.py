@@ -25,6 +25,7 @@ class Denoiser:
         self, module: Any, choices: Choices, told: Callable[[torch.Tensor], dict[str, Any]] = lambda _: {}
     ) -> None:
         self.module, self.told = place(module, choices.device, choices.dtype), told
+        self._forward = torch.compile(self.module, dynamic=False) if choices.compiled else self.module
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -36,7 +37,7 @@ class Denoiser:
 
     def __call__(self, x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         given = x.to(self.module.dtype, memory_format=torch.channels_last)
-        out: torch.Tensor = self.module(given, timestep=time.float(), **self.told(condition), return_dict=False)[0]
+        out: torch.Tensor = self._forward(given, timestep=time.float(), **self.told(condition), return_dict=False)[0]
         return out.to(x.dtype, memory_format=torch.contiguous_format)
 
 
@@ -55,7 +56,5 @@ class TrainedDiffusion(Diffusion):
     ) -> None:
         identity = Identity(source.name, provenance(source, pipeline, schedule))
         chosen = walk(schedule, choices.solver, choices.steps, choices.eta)
-        settings = Settings(
-            network.shape, slots=choices.slots, guidance=choices.guidance, clip=clip, device=choices.device
-        )
-        super().__init__(identity, chosen, network, settings, seed=choices.seed)
+        settings = Settings(network.shape, slots=choices.slots, clip=clip, device=choices.device, even=choices.compiled)
+        super().__init__(identity, chosen, network, settings, seed=choices.seed, guidance=choices.guidance)
