@@ -306,8 +306,28 @@ def test_a_compiled_network_sees_one_number_of_rows() -> None:
         torch.testing.assert_close(found[trial], state, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("steps_late", [0, 1, 3])
+def test_noise_drawn_on_a_thread_and_rows_handed_over_late_change_nothing(steps_late: int) -> None:
+    here, beside = process(slots=7), process(slots=7)
+    beside.engine.draws_beside, beside.engine.steps_late = True, steps_late
+    found, expected = regenerate(beside, TRIALS), regenerate(here, TRIALS)
+    assert list(found) == list(expected)
+    for trial in TRIALS:
+        assert torch.equal(found[trial], expected[trial])
+    late, prompt = (dict(_passed(made)) for made in (beside, here))
+    assert late == prompt
+
+
+def _passed(made: Diffusion) -> Iterable[tuple[Base, list[tuple[int, list[float]]]]]:
+    for each in made.sample([Base("", i) for i in range(9)], keep=(0, 3, STEPS)):
+        yield each.base, [(level, state.flatten().tolist()) for level, state in sorted(each.passed.items())]
+
+
 def test_a_walk_that_is_given_up_leaves_no_thread_behind() -> None:
-    walk = process(slots=2).regenerate(TRIALS, clean, Mode.RENOISE)
+    made = process(slots=2)
+    made.engine.draws_beside = True
+    walk = made.regenerate(TRIALS, clean, Mode.RENOISE)
     next(walk)
+    assert [thread for thread in threading.enumerate() if thread.name.startswith("noise")]
     walk.close()  # type: ignore[attr-defined]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("noise")]

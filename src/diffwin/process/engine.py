@@ -4,16 +4,19 @@ Slots hold rows that stand at different levels, of different prompts and guidanc
 by its own row of the solver table; a finished row leaves and a waiting one takes its slot. The unconditional halves of
 guided rows ride in the same batch.
 
-Each step's noise is drawn on another thread while the network works. On a CUDA device nothing in the loop waits for
-the device but the handing over of finished rows, and that comes one step late, when the next is already queued.
+On a device of its own the network works while each step's noise is drawn on another thread. On CUDA nothing in the
+loop waits for the device but the handing over of finished rows, and that comes one step late, when the next is already
+queued. (On the CPU a thread gains nothing: noise is a thousandth of a real network's time.)
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -76,6 +79,10 @@ class Engine:
     def __init__(self, network: Network, table: Table, settings: Settings) -> None:
         self.network, self.table, self.settings = network, table, settings
         self.evaluations = 0
+        self.draws_beside = settings.device != "cpu"
+        """Whether noise is drawn on a thread of its own."""
+        self.steps_late = 1 if settings.device.startswith("cuda") else 0
+        """How many steps later finished rows are handed over."""
         self._portions = Portions("network", 2 * settings.slots, even=settings.even)
         self._measured = False
         put = {"device": settings.device}
@@ -91,22 +98,23 @@ class Engine:
     def walk(self, rows: Iterable[Row]) -> Iterator[tuple[Row, State]]:
         """Each row with its finished state on the CPU, in the order they finish."""
         waiting, slots = iter(rows), _Slots(self.settings)
-        ahead = 1 if slots.asynchronous else 0
         leaving: deque[_Leaving] = deque()
-        with ThreadPoolExecutor(1, "noise") as drawer:
+        with ThreadPoolExecutor(1, "noise") if self.draws_beside else nullcontext() as drawer:
             while True:
                 yield from slots.fill(waiting)
                 if not slots.rows:
                     break
                 self._step(slots, drawer)
                 leaving.append(slots.leave())
-                if len(leaving) > ahead:
+                if len(leaving) > self.steps_late:
                     yield from leaving.popleft().hand_over()
         for each in leaving:
             yield from each.hand_over()
 
-    def _step(self, slots: _Slots, drawer: Executor) -> None:
-        drawn = drawer.submit(slots.draw, self.table.c_n) if self.table.noisy else None
+    def _step(self, slots: _Slots, drawer: Executor | None) -> None:
+        noise: Callable[[], torch.Tensor] = partial(slots.draw, self.table.c_n)
+        if drawer is not None and self.table.noisy:
+            noise = drawer.submit(noise).result
         level, x = slots.level, slots.x
         k, a, b, c_x, c_0, c_p, c_n, c_first, c_clip = (
             self._coefficients[level].T.reshape(9, -1, *(1,) * len(self.settings.shape)).unbind(0)
@@ -122,8 +130,8 @@ class Engine:
             x = c_x * x + c_first * x0
         if self.settings.clip is not None:
             x = x + c_clip * (raw - x0)
-        if drawn is not None:
-            x = x + c_n * slots.put(drawn.result())
+        if self.table.noisy:
+            x = x + c_n * slots.put(noise())
         slots.advance(x, x0)
 
     def _predict(self, x: torch.Tensor, time: torch.Tensor, slots: _Slots) -> torch.Tensor:
