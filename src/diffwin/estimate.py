@@ -10,12 +10,14 @@ import pandas as pd
 
 from diffwin.correction import Correction, corrected_curve, corrected_tables, errors_repeat
 from diffwin.levels import FloatArray, Grid
+from diffwin.monotone import rises
 from diffwin.survival import RESAMPLES, Curve, Readings, Tables, interval, t_quantile, widening, with_resamples
 from diffwin.trials import ALL
-from diffwin.window import CONFIDENCE, Located, locate
+from diffwin.window import CONFIDENCE, Located, Status, Window, locate
 
 UNMEASURED = "its probe's error has not been measured"
 BLIND = "its probe confuses labels too much to be corrected"
+_POINTS = 120
 REPEATED = "its probe repeats its errors on the same picture, which the correction takes for independent"
 
 
@@ -33,6 +35,24 @@ class Estimate:
     def used(self) -> dict[str, Curve]:
         """The curves that the windows were read off."""
         return self.raw if self.uncorrected else self.corrected
+
+    @property
+    def exact(self) -> bool:
+        """Whether the probe is known to make no errors, so that the corrected curves are the raw ones."""
+        return not self.uncorrected and self.corrected is self.raw
+
+    def normalised(self, group: str, log_snr: FloatArray) -> FloatArray:
+        """Normalised survival (n,) at log-SNR (n,) along the fitted curve: the family where it fits, else monotone."""
+        fits, curve = self.located[group].fits, self.used[group]
+        if fits is not None:
+            return fits.normalised(log_snr)
+        return np.asarray(rises(curve, np.array([0])).at(log_snr)[0])
+
+    def fitted(self, group: str, log_snr: FloatArray) -> FloatArray:
+        """Survival (n,) along the same curve, from the floor that was fitted with it."""
+        fits, curve = self.located[group].fits, self.used[group]
+        floor = float(curve.floor[0] if fits is None else fits.floor[0])
+        return floor + (1 - floor) * self.normalised(group, log_snr)
 
 
 def estimate(
@@ -123,6 +143,29 @@ def _curve(estimate: Estimate, group: str, time: FloatArray) -> pd.DataFrame:
         **corrected,
     }
     return pd.DataFrame(values, columns=list(CURVE_COLUMNS))
+
+
+def fitted_table(estimates: Iterable[Estimate]) -> pd.DataFrame:
+    """The fitted curve of every window found, between the levels measured: prompt, feature, group, log_snr, survival.
+
+    A crossing lies on the curve, so each stands in the table.
+    """
+    frames = [
+        _fitted(each, group, located.window)
+        for each in estimates
+        for group, located in each.located.items()
+        if located.window.status is Status.FOUND
+    ]
+    columns = ["prompt", "feature", "group", "log_snr", "survival"]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def _fitted(estimate: Estimate, group: str, window: Window) -> pd.DataFrame:
+    levels = estimate.used[group].log_snr
+    read_off = [point.log_snr for point in (window.onset, window.decision, window.end) if point is not None]
+    axis = np.unique(np.concatenate([levels, np.linspace(levels[0], levels[-1], _POINTS), read_off]))
+    names = {"prompt": window.prompt, "feature": window.feature, "group": group}
+    return pd.DataFrame({**names, "log_snr": axis, "survival": np.clip(estimate.fitted(group, axis), 0, 1)})
 
 
 def _corrected_columns(curve: Curve | None, levels: int) -> dict[str, FloatArray]:

@@ -17,7 +17,6 @@ from scipy.special import entr
 from diffwin.estimate import Estimate
 from diffwin.family import Fits
 from diffwin.levels import FloatArray
-from diffwin.monotone import rises
 from diffwin.theory.information import information_bounds
 from diffwin.theory.pair import erased
 from diffwin.trials import ALL
@@ -55,15 +54,14 @@ def information(estimate: Estimate) -> Information | None:
     window = located.window
     if window.onset is None or window.end is None:
         return None
-    curve = (estimate.corrected if window.corrected else estimate.raw)[ALL]
+    curve = estimate.used[ALL]
     prior = estimate.readings.one_hot.sum(axis=0)
     prior = prior[prior > 0] / prior.sum()
     entropy = float(entr(prior).sum())
     axis = np.linspace(curve.log_snr[0], curve.log_snr[-1], _POINTS)
     floor = float(prior @ prior)  # of these shares, so that the bounds meet at zero
     fits = located.fits
-    shares = fits.normalised(axis) if fits else rises(curve, np.array([0])).at(axis)[0]
-    low, high = information_bounds(np.clip(floor + (1 - floor) * shares, floor, 1), prior)
+    low, high = information_bounds(np.clip(floor + (1 - floor) * estimate.normalised(ALL, axis), floor, 1), prior)
     known = _of_family(fits, axis) if fits else _rising((low + high) / 2 / entropy)
     rate = entropy * np.gradient(known, axis)
     before, until = np.interp([window.onset.log_snr, window.end.log_snr], axis, known)

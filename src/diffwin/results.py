@@ -16,7 +16,7 @@ import pandas as pd
 
 from diffwin.correction import Correction
 from diffwin.errors import BadInput
-from diffwin.estimate import Estimate, curve_table, estimates
+from diffwin.estimate import Estimate, curve_table, estimates, fitted_table
 from diffwin.information import Information, information, information_table
 from diffwin.ledger import Ledger
 from diffwin.levels import EDGE, Grid
@@ -24,14 +24,18 @@ from diffwin.order import Pair, order, with_joint_intervals
 from diffwin.plan import Plan
 from diffwin.report.findings import Findings
 from diffwin.report.page import write_report
+from diffwin.report.tables import between
 from diffwin.report.words import feature_name
 from diffwin.reversibility import Gap, gaps
 from diffwin.survival import Readings, readings_of
+from diffwin.theory.record import predicted_curves
 from diffwin.trials import ALL
 from diffwin.version import VERSION
 from diffwin.window import CONFIDENCE, Located, Window
 
 SCHEMA = "diffwin/windows/1"
+PREDICTION_DRAWS = 512
+"""Behind a predicted curve in the report: seconds for thousands of images, its standard error below that of a run."""
 
 
 @dataclass(frozen=True)
@@ -177,11 +181,15 @@ class Run:
             features=list(self.record["labels"]),
             labels={feature: tuple(labels) for feature, labels in self.record["labels"].items()},
             sensitive=frozenset(self.record["sensitive"]),
+            exact=frozenset(each.readings.feature for each in self.estimates if each.exact),
             steps=self.grid.top,
             level_log_snr=list(self.grid.log_snr),
             windows=self.located,
             order=self.order,
+            information=self.found_information,
             curves=self.curves,
+            fitted=fitted_table(self.estimates),
+            predicted=predicted_curves(self.record, draws=PREDICTION_DRAWS) or {},
             trials=self._trials(),
             missing=self.missing,
             settings=dict(self._settings()),
@@ -205,7 +213,7 @@ class Run:
         yield "mode", plan["mode"]
         yield "solver", f"{model['solver']} ({kind}), {self.grid.top} steps, guidance {plan['guidance']:g}"
         yield "levels measured", ", ".join(map(str, self.levels))
-        yield "bases", f"{self.counts.loc[self.counts['level'] == 0].groupby('prompt').size().max()} a prompt"
+        yield from self._made()
         yield "network rows", f"{self.evaluations:,}"
         yield "seed", str(plan["seed"])
         for name, value in model["provenance"].items():
@@ -215,14 +223,24 @@ class Run:
         for name, value in record["versions"].items():
             yield f"{name} version", value
 
+    def _made(self) -> Iterator[tuple[str, str]]:
+        """How many bases and regenerations there are, as they were made and not as they were planned."""
+        bases, again = (self.counts[(self.counts["level"] > 0) == regenerated] for regenerated in (False, True))
+        yield "bases", f"{between(bases.groupby('prompt')['samples'].sum())} a prompt"
+        each = again["samples"]
+        if each.empty:
+            return
+        even = each.min() == each.max() and len(each) == len(self.levels) * len(bases)
+        level = between(again.groupby(["prompt", "level"])["samples"].sum())
+        yield "regenerations", f"{each.iloc[0]} a base and level" if even else f"{level} a level"
+
     def _corrections(self) -> dict[str, list[str]]:
         """The features whose probes err or may err, by why their survival is not corrected ('' where it is)."""
         reasons: dict[str, list[str]] = {}
         for each in self.estimates:
             feature = each.readings.feature
             name = feature_name(feature, sensitive=feature in self.record["sensitive"])
-            exact = not each.uncorrected and each.corrected is each.raw
-            if not exact and name not in reasons.setdefault(each.uncorrected, []):
+            if not each.exact and name not in reasons.setdefault(each.uncorrected, []):
                 reasons[each.uncorrected].append(name)
         return reasons
 

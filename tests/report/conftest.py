@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from diffwin.information import Information
 from diffwin.order import Pair
 from diffwin.report.findings import Findings
-from diffwin.window import Point, Status, Window
+from diffwin.theory.curves import ExactCurve
+from diffwin.window import Method, Point, Status, Window
 
 DRAWINGS = Path(__file__).parents[2] / "assets" / "noto-emoji" / "drawings.npz"
 COLOURS = {"red": "#e5383b", "yellow": "#ffe03a", "green": "#2f9e44", "blue": "#2f6bff", "white": "#ffffff"}
@@ -113,10 +116,53 @@ def make_curves(trials: pd.DataFrame, features: Sequence[str]) -> pd.DataFrame:
                 error = 2 * float(by_base.std(ddof=0)) / np.sqrt(bases)
                 rows.append(
                     (prompt, feature, group, level, snr[level], 1000 * level / STEPS, share, max(0.0, share - error),
-                     min(1.0, share + error), floor, bases, len(at), 0)
+                     min(1.0, share + error), floor, bases, len(at), 0, share + 0.01, share - error, share + error)
                 )  # fmt: skip
     names = "prompt feature group level log_snr time survival low high floor bases trials missing"
-    return pd.DataFrame(rows, columns=names.split())
+    return pd.DataFrame(rows, columns=[*names.split(), "corrected", "corrected_low", "corrected_high"])
+
+
+def rise(log_snr: np.ndarray, feature: str, floor: float) -> np.ndarray:
+    """A curve whose normalised survival passes 1/2 at MIDDLE."""
+    return floor + (1 - floor) / (1 + np.exp(-(log_snr - MIDDLE[feature])))
+
+
+def make_fitted(windows: Sequence[Window]) -> pd.DataFrame:
+    axis = np.sort(np.concatenate([log_snr_grid()[1:], list(MIDDLE.values())]))
+    found = [w for w in windows if w.decision is not None]
+    frames = [
+        pd.DataFrame({"prompt": w.prompt, "feature": w.feature, "group": w.group, "log_snr": axis})
+        .assign(survival=rise(axis, w.feature, w.floor or 0.0))
+        for w in found
+    ]  # fmt: skip
+    columns = ["prompt", "feature", "group", "log_snr", "survival"]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def make_information(windows: Sequence[Window]) -> list[Information]:
+    """A bump around the middle of each window of all pictures; the skin tone's as off a monotone curve."""
+    axis = np.linspace(-5, 6, 100)
+    made = []
+    for window in windows:
+        if window.group == "all" and window.decision is not None:
+            at = MIDDLE[window.feature]
+            rate = 0.5 * np.exp(-((axis - at) ** 2) / 2)
+            centre = None if window.feature == "skin-tone" else at
+            made.append(Information(window.prompt, window.feature, 1.5, axis, rate, rate, rate, centre, 0.2, 0.5, 0.3))
+    return made
+
+
+def make_predicted(features: Sequence[str]) -> dict[str, list[ExactCurve]]:
+    """What theory would say of them, were it a hair later than what was found."""
+    axis = np.linspace(-6, 6, 49)
+    return {
+        name: [
+            ExactCurve(name, group, floor, axis, rise(axis - 0.1, name, floor), np.full(len(axis), 0.004))
+            for group in ("all", *LABELS[name])
+            for floor in [1 / len(LABELS[name])]
+        ]
+        for name in features
+    }
 
 
 def point(log_snr: float, width: float) -> Point:
@@ -140,15 +186,21 @@ def make_windows(trials: pd.DataFrame, features: Sequence[str]) -> list[Window]:
             at = MIDDLE[feature]
             points = point(at - 1, wide), point(at, wide), point(at + 1, wide)
             reason = "survival rises from 3% to 97% above chance"
-            windows.append(Window(prompt, feature, group, Status.FOUND, reason, 1 / len(LABELS[feature]), *points))
+            found = Window(prompt, feature, group, Status.FOUND, reason, 1 / len(LABELS[feature]), *points)
+            method = Method.MONOTONE if feature == "skin-tone" else Method.FAMILY
+            windows.append(replace(found, method=method, corrected=feature != "skin-tone"))
     return windows
+
+
+def located(windows: Sequence[Window], prompt: str) -> set[str]:
+    return {window.feature for window in windows if window.prompt == prompt and window.decision is not None}
 
 
 def make_order(prompts: Sequence[str], features: Sequence[str]) -> list[Pair]:
     """All pairs, settled where the middles lie one apart or more."""
     gaps = {(a, b): MIDDLE[b] - MIDDLE[a] for a in features for b in features if a != b}
     return [
-        Pair(prompt, a, b, 0.5, gap, gap - 0.9, gap + 0.9, abs(gap) > 0.9)
+        Pair(prompt, a, b, 0.5 + 0.15 * float(np.clip(gap, -3.3, 3.3)), gap, gap - 0.9, gap + 0.9, abs(gap) > 0.9)
         for prompt in prompts
         for (a, b), gap in gaps.items()
     ]
@@ -165,10 +217,13 @@ def make_findings() -> Callable[..., Findings]:
         bases: int = 3,
         repeats: int = 2,
         pictures: Path | None = None,
+        *,
+        theory: bool = False,
         **other: Any,
     ) -> Findings:
         rng = np.random.default_rng(7)
         trials = make_trials(rng, prompts, levels, bases, repeats, Pictures(pictures) if pictures else None)
+        windows = make_windows(trials, features)
         kept = trials[trials["feature"].isin(features)].reset_index(drop=True)
         values: dict[str, Any] = {
             "title": "emoji-sd",
@@ -179,9 +234,13 @@ def make_findings() -> Callable[..., Findings]:
             "sensitive": frozenset({"gender", "skin-tone"}),
             "steps": STEPS,
             "level_log_snr": log_snr_grid(),
-            "windows": make_windows(trials, features),
-            "order": make_order(prompts, features),
+            "exact": frozenset({"background"}),
+            "windows": windows,
+            "order": [p for p in make_order(prompts, features) if {p.first, p.second} <= located(windows, p.prompt)],
+            "information": make_information(windows),
             "curves": make_curves(trials, features),
+            "fitted": make_fitted(windows),
+            "predicted": make_predicted(features) if theory else {},
             "trials": kept,
             "missing": pd.DataFrame(columns=["prompt", "base", "level", "repeat", "feature", "reason"]),
             "settings": {"model": "emoji-sd", "mode": "renoise", "solver": "ddpm (stochastic), 25 steps", "seed": "0"},

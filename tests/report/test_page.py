@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
+from diffwin.order import Pair
 from diffwin.report.findings import Findings
 from diffwin.report.page import write_report
 from diffwin.version import VERSION
@@ -107,6 +108,8 @@ def hostile_findings(make: Maker) -> Findings:
         labels={bad: HOSTILE},
         sensitive=frozenset({bad}),
         windows=[replace(window, feature=bad, reason=HOSTILE[0]) for window in findings.windows],
+        information=[replace(each, feature=bad) for each in findings.information],
+        fitted=findings.fitted.assign(feature=bad),
         curves=labelled,
         trials=trials,
         missing=pd.DataFrame(
@@ -190,7 +193,7 @@ def test_markdown_cells_and_lines_hold(attacked: Path) -> None:
     for cells, goes_on, line in widths:
         assert not goes_on or cells == width, line
         width = cells
-    assert sum(line.startswith("#") for line in lines) == 8 + len(HOSTILE)
+    assert sum(line.startswith("#") for line in lines) == 9 + len(HOSTILE)
 
 
 def test_the_policy_admits_the_one_script(written: Path) -> None:
@@ -204,7 +207,7 @@ def test_the_policy_admits_the_one_script(written: Path) -> None:
 def test_every_status_makes_a_report(make_findings: Maker, tmp_path: Path, status: Status) -> None:
     findings = make_findings(features=("background",), levels=(12, 20), bases=2, repeats=1)
     windows = [Window("a cook", "background", "all", status, "for some reason", None)]
-    _, page = read(write_report(tmp_path, replace(findings, windows=windows)))
+    _, page = read(write_report(tmp_path, replace(findings, windows=windows, order=[], information=[])))
     assert "For some reason." in page.words
 
 
@@ -240,7 +243,15 @@ def two_level_grid(make: Maker, _: Path) -> Findings:
 
 def no_prompts(make: Maker, _: Path) -> Findings:
     findings = make(levels=(12,), bases=1)
-    return replace(findings, prompts=[], windows=[], trials=findings.trials[:0], curves=findings.curves[:0])
+    return replace(
+        findings,
+        prompts=[],
+        windows=[],
+        order=[],
+        information=[],
+        trials=findings.trials[:0],
+        curves=findings.curves[:0],
+    )
 
 
 def all_missing(make: Maker, _: Path) -> Findings:
@@ -251,6 +262,9 @@ def all_missing(make: Maker, _: Path) -> Findings:
     return replace(
         findings,
         windows=windows,
+        order=[],
+        information=[],
+        fitted=findings.fitted[:0],
         trials=pd.DataFrame(columns=columns),
         curves=findings.curves.assign(survival=float("nan"), low=float("nan"), high=float("nan"), floor=float("nan")),
         missing=lost.assign(feature="all", reason="the picture is not finite"),
@@ -269,6 +283,9 @@ def nine_features(make: Maker, _: Path) -> Findings:
         findings,
         features=names,
         windows=[replace(window, feature=name) for name in names for window in findings.windows],
+        order=[Pair("a cook", a, b, 0.5, 0.0, -1.0, 1.0, False) for a in names for b in names if a != b],
+        information=[replace(each, feature=name) for name in names for each in findings.information],
+        fitted=pd.concat([findings.fitted.assign(feature=name) for name in names], ignore_index=True),
         trials=pd.concat([findings.trials.assign(feature=name) for name in names], ignore_index=True),
         curves=pd.concat([findings.curves.assign(feature=name) for name in names], ignore_index=True),
     )
@@ -303,6 +320,37 @@ def test_the_same_findings_give_the_same_bytes(make_findings: Maker, tmp_path: P
         return {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
     assert once() == once()
+
+
+def test_a_prediction_stands_in_the_table_and_its_error_in_the_words(make_findings: Maker, tmp_path: Path) -> None:
+    for folder, theory in (("without", False), ("with", True)):
+        (tmp_path / folder).mkdir()
+        write_report(tmp_path / folder, make_findings(features=("background",), levels=(4, 12, 20), theory=theory))
+    without, _ = read(tmp_path / "without" / "report.html")
+    assert "predict" not in without.split("</style>")[1].lower()
+    text, page = read(tmp_path / "with" / "report.html")
+    told = [value.replace("\xa0", " ") for value in re.findall(r'class="n predicted">([^<]*)<', text)]
+    # a logistic rise through -3.5, so its quarters lie ln 3 apart; .004 / .8 over slopes of 1/4 and 3/16
+    assert told[:3] == ["−4.60 ± 0.03", "−3.50 ± 0.02", "−2.40 ± 0.03"]
+    assert "standard error is at most 0.4 points" in page.words
+    assert "−3.50\xa0±\xa00.02 |" in (tmp_path / "with" / "report.md").read_text(encoding="utf-8")
+
+
+def test_the_matrix_of_the_order_stands_beside_the_timeline(written: Path) -> None:
+    text, page = read(written / "report.html")
+    assert "How sure is the order?" in page.words
+    assert "All 3 pairs are settled." in page.words
+    assert "5 of 6 pairs are settled." in page.words
+    assert text.index('id="timeline"') < text.index("How sure is the order?") < text.index('id="curves"')
+    assert (written / "figures" / "order-1.png").is_file()
+
+
+def test_each_feature_has_a_sentence_on_its_information(written: Path) -> None:
+    _, page = read(written / "report.html")
+    words = page.words.replace("\xa0", " ")
+    told = "are decided before its window, 50 % inside it and 30 % after it."
+    assert f"to name the background, 20 % {told}" in words
+    assert "Its curve is monotone but not smooth" in words
 
 
 def test_markdown_golden(make_findings: Maker, tmp_path: Path) -> None:

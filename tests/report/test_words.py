@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations, pairwise
 
+import numpy as np
 import pytest
 
+from diffwin.information import Information
 from diffwin.order import Pair
 from diffwin.report import words
 from diffwin.report.axis import Axis
-from diffwin.window import Point, Status, Window
+from diffwin.window import Method, Point, Status, Window
 
 NAMES = {"background": "background", "gender": "perceived gender", "skin-tone": "perceived skin tone"}
 AXIS = Axis(10, [float("inf"), *(5.0 - level for level in range(1, 11))])
@@ -147,3 +149,40 @@ def test_ticks_keep_their_distance() -> None:
     places = [place for place, _ in AXIS.ticks(0.15)]
     assert all(later - earlier >= 0.15 for earlier, later in pairwise(places))
     assert Axis(1, [float("inf"), float("-inf")]).ticks(0.1) == []
+
+
+def test_the_caption_says_which_curve_and_whether_corrected() -> None:
+    family = replace(found("background", -3.0), method=Method.FAMILY, corrected=True)
+    monotone = replace(found("gender", 0.0), method=Method.MONOTONE)
+    tone = replace(outcome("skin-tone", Status.NO_EFFECT), corrected=True)
+    text = words.plain(words.caption([family, monotone, tone], NAMES, frozenset({"background"})))
+    assert text == (
+        "The background follows the two-component curve (the law of two clusters of pictures, fitted). "
+        "The perceived gender follows the best monotone curve, since the two-component one does not fit. "
+        "The perceived skin tone is shown corrected for the measured errors of its probe, points and line. "
+        "The perceived gender is shown as it was read, not corrected. "
+        "The background is read without known errors."
+    )
+    assert words.plain(words.caption([monotone, replace(monotone, feature="skin-tone")], NAMES, frozenset())) == (
+        "Every feature follows the best monotone curve, since the two-component one does not fit. "
+        "Every feature is shown as it was read, not corrected."
+    )
+    assert words.caption([], NAMES, frozenset()) == []
+
+
+@pytest.mark.parametrize(
+    ("probability", "expected"),
+    [(1.0, "> 99.9 %"), (0.9973, "99.7 %"), (0.97, "97 %"), (0.5, "50 %"), (0.004, "0.4 %"), (0.0, "< 0.1 %")],
+)
+def test_a_chance_is_never_certain(probability: float, expected: str) -> None:
+    assert words.chance(probability).replace("\N{NO-BREAK SPACE}", " ") == expected
+
+
+def test_information_is_told_in_nats_with_its_shares() -> None:
+    axis = np.linspace(-3, 3, 7)
+    known = Information("a cook", "gender", 0.6931, axis, axis, axis, axis, -1.5, 0.2, 0.5, 0.3)
+    assert words.plain(words.informed(known, NAMES, AXIS)).replace("\N{NO-BREAK SPACE}", " ") == (
+        "Of the 0.69 nats that it takes to name the perceived gender, 20 % are decided before its window, 50 % inside "
+        "it and 30 % after it. It is decided fastest after about 35 % of the steps, at log‑SNR −1.50."
+    )
+    assert words.plain(words.informed(replace(known, centre=None), NAMES, AXIS)).endswith("no fastest point is given.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diffwin.levels import FloatArray
 from diffwin.window import Point
 
 
@@ -23,10 +24,14 @@ class Axis:
 
     def of_log_snr(self, value: float) -> float:
         """Fraction at a log-SNR, by linear interpolation between levels; a value off the grid gets the grid's end."""
+        return 0.0 if np.isnan(value) else float(self.along(np.array([value]))[0])
+
+    def along(self, log_snr: FloatArray) -> FloatArray:
+        """The same of many values (n,)."""
         levels, known = self._finite()
-        if not len(levels) or np.isnan(value):
-            return 0.0
-        return float(np.clip(self.of_level(float(np.interp(-value, -known, levels))), 0.0, 1.0))
+        if not len(levels) or not self.steps:
+            return np.zeros(len(log_snr))
+        return np.asarray(np.clip(1 - np.interp(-log_snr, -known, levels) / self.steps, 0.0, 1.0))
 
     def interval(self, point: Point) -> tuple[float, float]:
         """The interval of a crossing as fractions, (earlier, later)."""

@@ -21,6 +21,17 @@ GLOSSARY: Final = (
         "floor, not to zero; with two equally common labels it is 50 %.",
     ),
     (
+        "Fitted curve",
+        "One curve through all points of a feature; its window is read off it. The two-component curve is the exact "
+        "law of two clusters of pictures, moved and stretched along log-SNR until it fits. Where it does not fit, the "
+        "best curve that never falls from noise to image takes its place.",
+    ),
+    (
+        "Correction",
+        "A program that reads a feature errs now and then. Where its errors have been measured, survival is shown as "
+        "it would be without them, and the intervals grow by what is unsure about them.",
+    ),
+    (
         "Onset",
         "Read from noise to image: where survival has climbed a quarter of the way from the floor to 100 %. The "
         "picture begins to commit itself.",
@@ -38,6 +49,16 @@ GLOSSARY: Final = (
         "prevails. Steps differ from one model and schedule to the next, log-SNR does not: compare windows on it.",
     ),
     (
+        "Settled",
+        "Of two features, that their decisions lie apart by more than chance explains, with 95 % confidence for all "
+        "pairs of the prompt at once.",
+    ),
+    (
+        "Nat",
+        "The unit of information that belongs to the natural logarithm: 1.44 bits. To name one of two equally common "
+        "labels takes 0.69 nats, one of ten 2.30.",
+    ),
+    (
         "Interval",
         "A 95 % range, found by drawing the bases again at random many times. Regenerations of one base resemble each "
         "other, so the base is what counts, not the regeneration.",
@@ -47,6 +68,11 @@ PERCEIVED: Final = (
     "Perceived",
     "What a viewer, or here a program, reads off a picture. A generated picture has no gender, skin tone or age of its "
     "own, and the reading says nothing about how anyone describes themselves.",
+)
+PREDICTED: Final = (
+    "Predicted",
+    "Where the law of the pictures is known exactly, as in a mixture or a set of images, survival can be computed "
+    "without generating anything; a sampler that draws from that law must reproduce it.",
 )
 PAPERS: Final = (
     (

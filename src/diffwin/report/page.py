@@ -15,7 +15,7 @@ from PIL import Image
 
 from diffwin.report import words
 from diffwin.report.findings import Findings
-from diffwin.report.glossary import GLOSSARY, PAPERS, PERCEIVED
+from diffwin.report.glossary import GLOSSARY, PAPERS, PERCEIVED, PREDICTED
 from diffwin.report.markdown import escaped
 from diffwin.report.tables import number
 from diffwin.report.timeline import grain
@@ -68,7 +68,11 @@ def _render(template: str, view: View) -> str:
         grain=_grain(),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        glossary=[*GLOSSARY, *([PERCEIVED] if view.perceived else [])],
+        glossary=[
+            *GLOSSARY,
+            *([PREDICTED] if view.findings.predicted else []),
+            *([PERCEIVED] if view.perceived else []),
+        ],
         papers=PAPERS,
         version=VERSION,
     )

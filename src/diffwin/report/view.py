@@ -8,16 +8,29 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from diffwin.information import Information
+from diffwin.order import Pair
 from diffwin.report import curves, words
 from diffwin.report.axis import Axis
 from diffwin.report.findings import Findings
+from diffwin.report.information import rates
+from diffwin.report.order import matrix
 from diffwin.report.pictures import Album, Thumbnails, albums, filmstrip
 from diffwin.report.style import Drawing, Look, draw, for_page, looks
-from diffwin.report.tables import CountRow, MissingRow, WindowRow, count_rows, missing_rows, window_rows
+from diffwin.report.survey import Survey
+from diffwin.report.tables import (
+    CountRow,
+    MissingRow,
+    PairRow,
+    WindowRow,
+    count_rows,
+    missing_rows,
+    pair_rows,
+    window_rows,
+)
 from diffwin.report.timeline import NARROW, WIDE, timeline
 from diffwin.report.words import Piece
 from diffwin.trials import ALL
@@ -44,7 +57,10 @@ class GroupPlot:
 
 @dataclass(frozen=True)
 class PromptView:
-    """One prompt; `whole` is the full text where the name had to be shortened."""
+    """One prompt; `whole` is the full text where the name had to be shortened.
+
+    `caption` says how its curves came about, `informed` holds a sentence a feature on its information.
+    """
 
     key: str
     prompt: str
@@ -54,8 +70,14 @@ class PromptView:
     rows: list[WindowRow]
     group_rows: list[WindowRow]
     timeline: Plot | None
+    order: Plot | None
+    pairs: list[PairRow]
     survival: Plot | None
+    caption: list[Piece]
+    uneven: bool
     groups: list[GroupPlot]
+    information: Plot | None
+    informed: list[list[Piece]]
 
 
 @dataclass(frozen=True)
@@ -70,6 +92,7 @@ class View:
     settings: dict[str, str]
     origins: dict[str, str]
     perceived: bool
+    doubt: tuple[float, float] | None
     plots: list[Plot] = field(default_factory=list)
 
 
@@ -90,6 +113,7 @@ def view_of(findings: Findings, folder: Path) -> View:
         {name: value for name, value in findings.settings.items() if not _is_origin(name)},
         {name: value for name, value in findings.settings.items() if _is_origin(name)},
         any(name in findings.sensitive for name in findings.features),
+        _doubt(findings),
         [plot for prompt in prompts for plot in _plots(prompt)],
     )
 
@@ -99,8 +123,15 @@ def _is_origin(setting: str) -> bool:
     return setting.startswith(("model ", "probe ")) or setting.endswith(" version")
 
 
+def _doubt(findings: Findings) -> tuple[float, float] | None:
+    """The largest standard error of what is predicted for all pictures, and for a label; None without a prediction."""
+    errors = [[float(curve.standard_error.max()) for curve in curves] for curves in findings.predicted.values()]
+    return (max(each[0] for each in errors), max(map(max, errors))) if errors else None
+
+
 def _plots(prompt: PromptView) -> Iterator[Plot]:
-    for plot in (prompt.timeline, prompt.survival, *(each.plot for each in prompt.groups)):
+    groups = (each.plot for each in prompt.groups)
+    for plot in (prompt.timeline, prompt.order, prompt.survival, *groups, prompt.information):
         if plot is not None:
             yield plot
 
@@ -114,24 +145,41 @@ class _Maker:
 
     def prompt(self, key: str, prompt: str) -> PromptView:
         known = [w for w in self.findings.windows if w.prompt == prompt and w.feature in self.looks]
-        windows = [w for w in known if w.group == ALL]
-        table = self.findings.curves
-        mine = table[(table["prompt"] == prompt) & table["feature"].isin(list(self.looks))]
-        names = {feature: look.name for feature, look in self.looks.items()}
-        answer = words.answer(prompt, self.findings.model, windows, names, self.axis, self.findings.order)
-        name = words.prompt_name(prompt)
+        windows = _in_order([w for w in known if w.group == ALL])
+        survey, name = self._survey(prompt, known), words.prompt_name(prompt)
+        answer = words.answer(prompt, self.findings.model, windows, self._names, self.axis, self.findings.order)
+        pairs = [pair for pair in self.findings.order if pair.prompt == prompt]
+        by_feature = {each.feature: each for each in self.findings.information if each.prompt == prompt}
+        informed = [by_feature[w.feature] for w in windows if w.feature in by_feature]
         return PromptView(
             key,
             prompt,
             name,
             words.clean(prompt) if name.endswith("…”") else "",
             answer,
-            window_rows(_in_order(windows), self.looks, self.axis),
-            window_rows([w for w in known if w.group != ALL], self.looks, self.axis),
+            window_rows(windows, self.findings, self.looks, self.axis),
+            window_rows([w for w in known if w.group != ALL], self.findings, self.looks, self.axis),
             self._timeline(key, name, prompt, windows, words.plain(answer)),
-            self._survival(key, name, mine, windows),
-            list(self._groups(key, name, mine)),
+            self._order(key, name, windows, pairs),
+            pair_rows(pairs, self.looks),
+            self._survival(key, name, survey),
+            words.caption(windows, self._names, self.findings.exact),
+            survey.uneven,
+            list(self._groups(key, name, survey)),
+            self._information(key, name, informed, windows),
+            [words.informed(each, self._names, self.axis) for each in informed],
         )
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return {feature: look.name for feature, look in self.looks.items()}
+
+    def _survey(self, prompt: str, windows: list[Window]) -> Survey:
+        """What there is to draw of the survival of one prompt."""
+        table, fitted = self.findings.curves, self.findings.fitted
+        mine = table[(table["prompt"] == prompt) & table["feature"].isin(list(self.looks))]
+        predicted = {(c.feature, c.group): c for curves in self.findings.predicted.values() for c in curves}
+        return Survey(mine, fitted[fitted["prompt"] == prompt], predicted, windows, self.axis)
 
     def _timeline(self, key: str, name: str, prompt: str, windows: list[Window], answer: str) -> Plot | None:
         if not windows:
@@ -143,30 +191,46 @@ class _Maker:
             partial(timeline, windows, self.looks, self.axis, film),
         )
 
-    def _survival(self, key: str, name: str, table: pd.DataFrame, windows: list[Window]) -> Plot | None:
-        whole = table[(table["group"] == ALL) & table["survival"].notna()]
-        if whole.empty:
+    def _order(self, key: str, name: str, windows: list[Window], pairs: list[Pair]) -> Plot | None:
+        named = {pair.first for pair in pairs}
+        shown = [self.looks[window.feature] for window in windows if window.feature in named]
+        if len(shown) < 2:
+            return None
+        told = f"Chance that one feature is decided before another for {name}; the numbers are in the table below."
+        return _plot(f"order-{key}", told, partial(matrix, pairs, shown))
+
+    def _survival(self, key: str, name: str, survey: Survey) -> Plot | None:
+        if not survey.features:
             return None
         return _plot(
             f"survival-{key}",
             f"Survival of each feature for {name}, from noise to image; the numbers are in curves.csv.",
-            partial(curves.survival, whole, windows, self.looks, self.axis),
+            partial(curves.survival, survey, self.looks),
         )
 
-    def _groups(self, key: str, name: str, table: pd.DataFrame) -> Iterator[GroupPlot]:
+    def _groups(self, key: str, name: str, survey: Survey) -> Iterator[GroupPlot]:
         for at, look in enumerate(self.looks.values(), start=1):
-            mine = table[table["feature"] == look.feature]
-            shown = curves.labels_shown(mine)
-            if not shown:
+            known, shown = survey.labels(look.feature), curves.labels_shown(survey, look.feature)
+            if len(known) < 2:
                 continue
             stem = re.sub(r"[^a-z0-9]+", "-", look.feature.lower())[:40].strip("-")
             plot = _plot(
                 f"groups-{key}-{at}-{stem}".rstrip("-"),
                 f"Survival of the {look.name} for {name}, a panel a label; the numbers are in curves.csv.",
-                partial(curves.groups, mine, look, self.axis),
+                partial(curves.groups, survey, look),
             )
-            left_out = mine.loc[(mine["group"] != ALL) & mine["survival"].notna(), "group"].nunique() - len(shown)
-            yield GroupPlot(look, plot, left_out)
+            yield GroupPlot(look, plot, len(known) - len(shown))
+
+    def _information(self, key: str, name: str, found: list[Information], windows: list[Window]) -> Plot | None:
+        if not found:
+            return None
+        told = " ".join(words.plain(words.informed(each, self._names, self.axis)) for each in found)
+        by_feature = {window.feature: window for window in windows}
+        return _plot(
+            f"information-{key}",
+            f"How fast each feature is decided for {name}. {told}",
+            partial(rates, found, by_feature, self.looks, self.axis),
+        )
 
 
 def _in_order(windows: list[Window]) -> list[Window]:

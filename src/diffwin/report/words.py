@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Final
 
+from diffwin.information import Information
 from diffwin.order import Pair
 from diffwin.report.axis import Axis
-from diffwin.window import Point, Status, Window
+from diffwin.window import Method, Point, Status, Window
 
 SHORT: Final = 80
 _NBSP: Final = "\N{NO-BREAK SPACE}"
@@ -28,6 +29,7 @@ STATUS: Final = {
     Status.NOT_MONOTONE: "no steady rise",
     Status.TOO_FEW: "too few pictures",
 }
+METHOD: Final = {Method.FAMILY: "two-component curve", Method.MONOTONE: "monotone curve"}
 _VERDICT: Final = {
     Status.FOUND: ("has a window whose middle was not located", "have windows whose middle was not located"),
     Status.CENSORED: (
@@ -100,6 +102,17 @@ def prompt_name(prompt: str, limit: int = SHORT) -> str:
 
 def percent(fraction: float) -> str:
     return f"{100 * fraction:.0f}{_NBSP}%"
+
+
+def chance(probability: float) -> str:
+    """A percentage that never claims to be certain."""
+    if probability > 0.999:
+        return f">{_NBSP}99.9{_NBSP}%"
+    if probability < 0.001:
+        return f"<{_NBSP}0.1{_NBSP}%"
+    if min(probability, 1 - probability) < 0.01:
+        return f"{100 * probability:.1f}{_NBSP}%"
+    return percent(probability)
 
 
 def span(low: float, high: float) -> str:
@@ -212,6 +225,74 @@ def _listed(features: Sequence[str], names: dict[str, str]) -> list[Piece]:
     for at, feature in enumerate(features[1:], start=2):
         pieces += [Piece(" and the " if at == len(features) else ", the "), the(feature, names)]
     return pieces
+
+
+def method_words(window: Window) -> str:
+    """The curve that a window was read off, or nothing."""
+    return "" if window.method is None else METHOD[window.method]
+
+
+def correction_words(window: Window, *, exact: bool) -> str:
+    """Whether survival was corrected for errors of reading, in a few words."""
+    return "no known errors" if exact else "corrected" if window.corrected else "not corrected"
+
+
+def caption(windows: Sequence[Window], names: dict[str, str], exact: frozenset[str]) -> list[Piece]:
+    """Which curve each window of a prompt is read off, and which are corrected for errors of reading."""
+    groups = (
+        ([w for w in windows if w.method is Method.FAMILY], _FOLLOWS),
+        ([w for w in windows if w.method is Method.MONOTONE], _RISES),
+        ([w for w in windows if w.corrected and w.feature not in exact], _CORRECTED),
+        ([w for w in windows if not w.corrected and w.feature not in exact], _AS_READ),
+        ([w for w in windows if w.feature in exact], _EXACT),
+    )
+    everything = len(windows) if len(windows) > 1 else None
+    pieces = [piece for these, forms in groups for piece in _saying(these, names, forms, everything)]
+    return [*pieces[:-1], Piece(pieces[-1].text.rstrip())] if pieces else []
+
+
+_FOLLOWS: Final = (
+    "follows the two-component curve (the law of two clusters of pictures, fitted)",
+    "follow the two-component curve (the law of two clusters of pictures, fitted)",
+)
+_RISES: Final = (
+    "follows the best monotone curve, since the two-component one does not fit",
+    "follow the best monotone curve, since the two-component one does not fit",
+)
+_CORRECTED: Final = (
+    "is shown corrected for the measured errors of its probe, points and line",
+    "are shown corrected for the measured errors of their probes, points and lines",
+)
+_AS_READ: Final = ("is shown as it was read, not corrected", "are shown as they were read, not corrected")
+_EXACT: Final = ("is read without known errors", "are read without known errors")
+
+
+def _saying(
+    windows: Sequence[Window], names: dict[str, str], forms: tuple[str, str], everything: int | None
+) -> list[Piece]:
+    """A sentence on the features of some windows, or nothing; `everything` is how many there are in all, if several."""
+    if not windows:
+        return []
+    if len(windows) == everything:
+        return [Piece(f"Every feature {forms[0]}. ")]
+    return [Piece("The "), *_listed([w.feature for w in windows], names), Piece(f" {forms[len(windows) > 1]}. ")]
+
+
+def informed(found: Information, names: dict[str, str], axis: Axis) -> list[Piece]:
+    """How much of one feature is decided before, inside and after its window, and where it is decided fastest."""
+    pieces = [
+        Piece(f"Of the {found.entropy:.2f} nats that it takes to name the "),
+        the(found.feature, names),
+        Piece(
+            f", {percent(found.before)} are decided before its window, {percent(found.inside)} inside it and "
+            f"{percent(found.after)} after it."
+        ),
+    ]
+    if found.centre is None:
+        return [*pieces, Piece(" Its curve is monotone but not smooth, so no fastest point is given.")]
+    where = f"{found.centre:.2f}".replace("-", "\N{MINUS SIGN}")
+    steps = percent(axis.of_log_snr(found.centre))
+    return [*pieces, Piece(typeset(f" It is decided fastest after about {steps} of the steps, at log-SNR {where}."))]
 
 
 def status_words(window: Window) -> str:
