@@ -17,6 +17,7 @@ import pytest
 from diffwin.order import Pair
 from diffwin.report.findings import Findings
 from diffwin.report.page import write_report
+from diffwin.report.pictures import Thumbnails, albums
 from diffwin.version import VERSION
 from diffwin.window import Status, Window
 
@@ -310,6 +311,15 @@ def test_a_world_of_points_has_marks_and_no_pictures(make_findings: Maker, tmp_p
     assert "What came back" in page.words
     assert "Without a prompt, " in page.words
     assert any("lost" in (attributes.get("class") or "").split() for _, attributes in page.tags)
+
+
+def test_the_bases_seen_at_the_most_levels_are_shown(make_findings: Maker, tmp_path: Path) -> None:
+    findings = make_findings(features=("background",), levels=(4, 12, 20), bases=9, repeats=1)
+    trials = findings.trials
+    kept = trials[(trials["level"] == 0) | (trials["base"] >= 4) | (trials["level"] == 12)]
+    shown = albums(replace(findings, trials=kept), Thumbnails(tmp_path))
+    assert [album.base for album in shown] == [0, 4, 5, 6, 7, 8]
+    assert [len(album.columns) for album in shown] == [1, 3, 3, 3, 3, 3]
 
 
 def test_the_same_findings_give_the_same_bytes(make_findings: Maker, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ _DASHED: Final[dict[str, Any]] = {"lw": 1.4, "ls": (0, (3, 2)), "alpha": 0.8, "z
 _PREDICTED: Final[dict[str, Any]] = {"lw": 1.3, "ls": (0, (5, 2)), "zorder": 5}
 """A thin dashed line, which shows on the paler fitted one where the two agree."""
 
-_BARS: Final[dict[str, Any]] = {"lw": 1.3, "alpha": 0.45, "zorder": 1}
+_BARS: Final[dict[str, Any]] = {"lw": 1.3, "zorder": 1}
 _POINTS: Final[dict[str, Any]] = {"linewidths": 0, "alpha": 0.9, "zorder": 5}
 _ASIDE: Final = 1.7
 _DOTS: Final = (0, (1.2, 2.4))
@@ -82,7 +82,8 @@ class _Panel:
 
     def bars(self, drawn: Drawn, colour: str) -> None:
         across, low = self._place(drawn.x, drawn.low)
-        self.axes.vlines(across, low, self._place(drawn.x, drawn.high)[1], color=colour, **(_BARS | {"alpha": 0.3}))
+        high = self._place(drawn.x, drawn.high)[1]
+        self.axes.vlines(across, low, high, color=colour, alpha=0.65 * _strength(drawn), **_BARS)
 
     def dots(self, drawn: Drawn, colour: str) -> None:
         self.axes.scatter(*self._place(drawn.x, drawn.y), s=drawn.area * 0.7, color=colour, **_POINTS)
@@ -171,10 +172,16 @@ def _line_look(drawn: Drawn) -> dict[str, Any]:
     return {"lw": 3.0, "alpha": 0.85 if drawn.theory is None else 0.5, "zorder": 4}
 
 
+def _strength(drawn: Drawn) -> FloatArray:
+    """Opacity of each interval: those of few regenerations are long, and paler so as not to outshout the others."""
+    return np.asarray(0.12 + 0.36 * np.sqrt(drawn.area / drawn.area.max()))
+
+
 def _curve(axes: Axes, drawn: Drawn, look: Look, aside: float) -> None:
     """One feature; its points stand `aside` by so many points, so that intervals of one level can be told apart."""
     beside = axes.transData + ScaledTranslation(aside / 72, 0, axes.figure.dpi_scale_trans)
-    axes.vlines(drawn.x, drawn.low, drawn.high, color=look.colour, clip_on=False, transform=beside, **_BARS)
+    bars = {"color": look.colour, "alpha": _strength(drawn), "clip_on": False} | _BARS
+    axes.vlines(drawn.x, drawn.low, drawn.high, transform=beside, **bars)
     axes.scatter(
         drawn.x,
         drawn.y,

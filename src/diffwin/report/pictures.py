@@ -128,10 +128,16 @@ def albums(findings: Findings, thumbnails: Thumbnails) -> list[Album]:
     for prompt in findings.prompts[: PICTURES // (LEVELS * REPEATS)]:
         rows = again[again["prompt"] == prompt]
         rates = _rates(findings, prompt)
-        for at, base in enumerate(sorted(rows["base"].unique())[:count], start=1):
+        for at, base in enumerate(sorted(_best_seen(rows, count)), start=1):
             records = rows[rows["base"] == base].to_dict("records")
-            found.append(_Shelf(prompt, records, findings.features, thumbnails).album(int(base), at, rates))
+            found.append(_Shelf(prompt, records, findings.features, thumbnails).album(base, at, rates))
     return found
+
+
+def _best_seen(rows: pd.DataFrame, count: int) -> list[int]:
+    """The `count` bases that were started again from the most levels, the first of them first."""
+    levels = rows[["base", "level"]].drop_duplicates().groupby("base").size()
+    return [int(base) for base in levels.sort_values(ascending=False, kind="stable").index[:count]]
 
 
 @dataclass(frozen=True)
@@ -190,7 +196,7 @@ def filmstrip(findings: Findings, prompt: str, thumbnails: Thumbnails) -> list[t
     """
     rows = findings.trials[(findings.trials["prompt"] == prompt) & findings.trials["image"].notna()]
     best: list[tuple[int, NDArray[np.uint8]]] = []
-    for base in sorted(rows["base"].unique())[:BASES]:
+    for base in _best_seen(rows, BASES):
         strip = _film_of(rows[rows["base"] == base], thumbnails)
         if len(strip) > len(best):
             best = strip

@@ -18,7 +18,7 @@ from diffwin.window import Window
 UNEVEN: Final = 1.5
 """Levels whose numbers of regenerations differ by more than this are drawn as points of unlike size."""
 
-_POINT, _LARGEST, _SMALLEST = 24.0, 56.0, 5.0
+_POINT, _LARGEST, _SMALLEST = 24.0, 56.0, 7.0
 """Areas of points in square points: where all levels are alike, and the range where they are not."""
 
 _POINTS: Final = 120
