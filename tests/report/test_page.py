@@ -360,7 +360,7 @@ def test_each_feature_has_a_sentence_on_its_information(written: Path) -> None:
     words = page.words.replace("\xa0", " ")
     told = "are decided before its window, 50 % inside it and 30 % after it."
     assert f"to name the background, 20 % {told}" in words
-    assert "Its curve is monotone but not smooth" in words
+    assert "Its curve has several rises" in words
 
 
 def test_markdown_golden(make_findings: Maker, tmp_path: Path) -> None:

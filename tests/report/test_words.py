@@ -158,13 +158,13 @@ def test_the_caption_says_which_curve_and_whether_corrected() -> None:
     text = words.plain(words.caption([family, monotone, tone], NAMES, frozenset({"background"})))
     assert text == (
         "The background follows the two-component curve (the law of two clusters of pictures, fitted). "
-        "The perceived gender follows the best monotone curve, since the two-component one does not fit. "
+        "The perceived gender follows a monotone curve of several rises, since the two-component one does not fit. "
         "The perceived skin tone is shown corrected for the measured errors of its probe, points and line. "
         "The perceived gender is shown as it was read, not corrected. "
         "The background is read without known errors."
     )
     assert words.plain(words.caption([monotone, replace(monotone, feature="skin-tone")], NAMES, frozenset())) == (
-        "Every feature follows the best monotone curve, since the two-component one does not fit. "
+        "Every feature follows a monotone curve of several rises, since the two-component one does not fit. "
         "Every feature is shown as it was read, not corrected."
     )
     assert words.caption([], NAMES, frozenset()) == []
@@ -185,4 +185,6 @@ def test_information_is_told_in_nats_with_its_shares() -> None:
         "Of the 0.69 nats that it takes to name the perceived gender, 20 % are decided before its window, 50 % inside "
         "it and 30 % after it. It is decided fastest after about 35 % of the steps, at log‑SNR −1.50."
     )
-    assert words.plain(words.informed(replace(known, centre=None), NAMES, AXIS)).endswith("no fastest point is given.")
+    assert words.plain(words.informed(replace(known, centre=None), NAMES, AXIS)).endswith(
+        "no single fastest point is given."
+    )

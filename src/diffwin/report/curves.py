@@ -180,7 +180,7 @@ def _strength(drawn: Drawn) -> FloatArray:
 def _curve(axes: Axes, drawn: Drawn, look: Look, aside: float) -> None:
     """One feature; its points stand `aside` by so many points, so that intervals of one level can be told apart."""
     beside = axes.transData + ScaledTranslation(aside / 72, 0, axes.figure.dpi_scale_trans)
-    bars = {"color": look.colour, "alpha": _strength(drawn), "clip_on": False} | _BARS
+    bars: dict[str, Any] = {"color": look.colour, "alpha": _strength(drawn), "clip_on": False} | _BARS
     axes.vlines(drawn.x, drawn.low, drawn.high, transform=beside, **bars)
     axes.scatter(
         drawn.x,

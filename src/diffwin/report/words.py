@@ -256,8 +256,8 @@ _FOLLOWS: Final = (
     "follow the two-component curve (the law of two clusters of pictures, fitted)",
 )
 _RISES: Final = (
-    "follows the best monotone curve, since the two-component one does not fit",
-    "follow the best monotone curve, since the two-component one does not fit",
+    "follows a monotone curve of several rises, since the two-component one does not fit",
+    "follow monotone curves of several rises, since the two-component one does not fit",
 )
 _CORRECTED: Final = (
     "is shown corrected for the measured errors of its probe, points and line",
@@ -289,7 +289,7 @@ def informed(found: Information, names: dict[str, str], axis: Axis) -> list[Piec
         ),
     ]
     if found.centre is None:
-        return [*pieces, Piece(" Its curve is monotone but not smooth, so no fastest point is given.")]
+        return [*pieces, Piece(" Its curve has several rises, so no single fastest point is given.")]
     where = f"{found.centre:.2f}".replace("-", "\N{MINUS SIGN}")
     steps = percent(axis.of_log_snr(found.centre))
     return [*pieces, Piece(typeset(f" It is decided fastest after about {steps} of the steps, at log-SNR {where}."))]
