@@ -14,8 +14,8 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.optimize import nnls
+from scipy.special import stdtrit
 
 from diffwin.levels import FloatArray
 from diffwin.survival import Curve, Readings, Tables, influence
@@ -127,7 +127,7 @@ def falls(readings: Readings, group: str, significance: float = 0.01) -> str:
     variance = ((moved[:, noisy] - moved[:, clean]) ** 2).sum(axis=0) * fewer / (fewer - 1)
     both = (survival[noisy] * read[noisy] + survival[clean] * read[clean]) / (read[noisy] + read[clean])
     alike = both * (1 - both) * (1 / read[noisy] + 1 / read[clean])
-    bound = np.maximum(0.1, np.sqrt(np.maximum(variance, alike)) * stats.t.isf(significance / len(clean), fewer - 1))
+    bound = np.maximum(0.1, np.sqrt(np.maximum(variance, alike)) * -stdtrit(fewer - 1, significance / len(clean)))
     fall = survival[noisy] - survival[clean]
     if not np.any(fall > bound):
         return ""

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri, stdtr
 
 from diffwin.levels import FloatArray
 from diffwin.survival import t_quantile, widening
 from diffwin.trials import ALL
 from diffwin.window import CONFIDENCE, NAMES, Located, Window
 
-NORMAL = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
+NORMAL = float(ndtri(0.5 + CONFIDENCE / 2))
 """What one interval reaches in standard errors when there are many bases."""
 
 
@@ -53,7 +53,7 @@ def order(located: Sequence[Located]) -> list[Pair]:
     for k, (a, b) in enumerate(pairs):
         gap, error = float(draws[0, k]), float(spread[k])
         low, high = gap - reach * error, gap + reach * error
-        chance = float(stats.t.cdf(gap / error, bases - 1)) if error > 0 else float(np.heaviside(gap, 0.5))
+        chance = float(stdtr(bases - 1, gap / error)) if error > 0 else float(np.heaviside(gap, 0.5))
         names = (a.window.prompt, a.window.feature, b.window.feature)
         made.append(Pair(*names, chance, gap, low, high, bool(low > 0 or high < 0)))
     return made

@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from diffwin.levels import FloatArray
 from diffwin.trials import ALL
@@ -232,7 +232,7 @@ def widening(bases: FloatArray | float) -> FloatArray:
 
 def t_quantile(confidence: float, bases: FloatArray | float) -> FloatArray:
     """Two-sided Student quantile with a degree of freedom less than there are bases."""
-    return np.asarray(stats.t.ppf(0.5 + confidence / 2, np.maximum(np.subtract(bases, 1), 1)))
+    return np.asarray(stdtrit(np.maximum(np.subtract(bases, 1), 1), 0.5 + confidence / 2))
 
 
 def resample(bases: int, count: int, seed: int) -> FloatArray:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 from diffwin import family
 from diffwin.levels import EDGE, FloatArray, Grid
@@ -219,7 +219,7 @@ def _student(draws: FloatArray, curve: Curve) -> tuple[FloatArray, FloatArray]:
     tail = (1 - CONFIDENCE) / 2
     spread = draws[1:].std(axis=0)
     down, up = np.quantile(draws[1:], [tail, 1 - tail], axis=0) - draws[0]
-    reach, normal = float(t_quantile(CONFIDENCE, curve.independent)) * curve.spread, float(stats.norm.isf(tail))
+    reach, normal = float(t_quantile(CONFIDENCE, curve.independent)) * curve.spread, float(-ndtri(tail))
     return draws[0] - reach * np.maximum(spread, -down / normal), draws[0] + reach * np.maximum(spread, up / normal)
 
 
