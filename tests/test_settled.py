@@ -16,6 +16,7 @@ from diffwin import settled
 from diffwin.errors import BadInput
 from diffwin.ledger import Ledger, Sample
 from diffwin.plan import Plan
+from diffwin.run import run
 from diffwin.trials import Trial
 from worlds import SET, TWO, hypercube, write
 
@@ -29,7 +30,7 @@ def plan(tmp_path: Path) -> Plan:
 
 @pytest.fixture
 def folder(plan: Plan, tmp_path: Path) -> Path:
-    diffwin.run.run(plan, tmp_path / "run")
+    run(plan, tmp_path / "run")
     assert settled.folder_of(plan, tmp_path / "run") == tmp_path / "run"
     return tmp_path / "run"
 
@@ -51,7 +52,7 @@ def test_a_run_without_a_named_folder_is_found_again(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert settled.folder_of(plan, None) is None
-    made = diffwin.run.run(plan)
+    made = run(plan)
     assert settled.folder_of(plan, None) == made.folder
     assert settled.folder_of(plan, made.folder) is None, "another command, whose folder is named"
 
@@ -74,7 +75,7 @@ def test_a_model_that_changed_is_looked_at_again(folder: Path, plan: Plan) -> No
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_size == before.st_size
     with pytest.raises(BadInput, match="another plan"):
-        diffwin.run.run(plan, folder)
+        run(plan, folder)
 
 
 def test_windows_of_a_ledger_that_grew_or_of_another_diffwin_are_not_taken(
