@@ -7,7 +7,7 @@ states that its own generations passed through. Writes `biroli-clones.md`, `.csv
 
     python experiments/biroli_clones.py --out docs
 
-The runs stay in --runs, and the same command again goes on from there.
+The runs stay in --runs, and the same command again goes on from there; all of them took 4 minutes of one core.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ times.
 
 A point is a share of its pairs and errs by chance as theirs do; the fit, which all points share, errs less. Both errors
 fall as one over the root of the rows, so where the fit is still above the published points, their ratio squared says
-how many more rows it takes. All runs together took 4 minutes of one core.
+how many more rows it takes.
 
 ## Speciation time
 
