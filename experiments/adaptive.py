@@ -71,16 +71,14 @@ def drawn_crossings(draws: int) -> dict[str, FloatArray]:
 
 def _precise() -> Iterator[Cell]:
     wide = grid(4 * 30 + 1, -18.0, 12.0)
-    for mu in (3.0, 10.0, 30.0, 100.0, 300.0):
+    for mu in (3.0, 30.0, 300.0):
         yield Cell(f"2,000 regenerations, mu = {mu:g}", Aim(2500), {"side": (mu, 0.5)}, wide, flat=True)
 
 
 def _covering() -> Iterator[Cell]:
     for prior in (0.5, 0.3, 0.1):
         yield Cell(f"budget {DEFAULT:,}, w = {prior}", Aim(DEFAULT), {"side": (10.0, prior)})
-        for precision in (0.5, 0.25):
-            aim = Aim(20 * DEFAULT, precision)
-            yield Cell(f"until {precision:g}, w = {prior}", aim, {"side": (10.0, prior)})
+        yield Cell(f"until 0.25, w = {prior}", Aim(20 * DEFAULT, 0.25), {"side": (10.0, prior)})
     three = {"axis0": (30.0, 0.5), "axis1": (10.0, 0.5), "axis2": (3.0, 0.5)}
     yield Cell("until 0.3, three features", Aim(20 * DEFAULT, 0.3), three)
 
@@ -194,7 +192,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     chosen, runs = cells(), args.runs
     if args.quick:
-        chosen, runs = [chosen[0], chosen[5], chosen[-4], chosen[-2]], 2
+        chosen, runs = [chosen[0], chosen[3], chosen[-4], chosen[-2]], 2
     found = []
     with ProcessPoolExecutor(args.workers) as pool:
         for cell in chosen:
