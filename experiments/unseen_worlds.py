@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from diffwin import probe
 from diffwin.estimate import estimate
@@ -58,10 +59,11 @@ def statuses(curve: ExactCurve, drawn: Readings) -> set[Status]:
         right.add(Status.NO_EFFECT)
     if curve.floor >= FIXED_FLOOR + NEAR * error:
         return right
-    noisy, clean = curve.at(np.array([drawn.log_snr[-1], drawn.log_snr[0]]))
-    for survival, status, sign in ((noisy, Status.CENSORED, 1), (clean, Status.UNDECIDED, -1)):
+    ends, behind = measured(drawn, group), drawn.behind(group)
+    for end, status, sign in ((ends[-1], Status.CENSORED, 1), (ends[0], Status.UNDECIDED, -1)):
+        survival, few = curve.at(drawn.log_snr[[end]])[0], behind[end]
         beyond = sign * ((survival - curve.floor) / (1 - curve.floor) - 0.5)
-        doubt = np.hypot(np.sqrt(max(survival * (1 - survival), 0.25 / bases) / bases), error / 2) / (1 - curve.floor)
+        doubt = np.hypot(np.sqrt(max(survival * (1 - survival), 0.25 / few) / few), error / 2) / (1 - curve.floor)
         if beyond > -NEAR * doubt:
             right.add(status)
         if beyond > NEAR * doubt:
@@ -69,10 +71,15 @@ def statuses(curve: ExactCurve, drawn: Readings) -> set[Status]:
     return right | {Status.FOUND}
 
 
+def measured(drawn: Readings, group: str) -> NDArray[np.int64]:
+    """The levels at which a group was regenerated, the cleanest first."""
+    return np.flatnonzero(drawn.behind(group) > 0)
+
+
 def judge(curve: ExactCurve, drawn: Readings, window: Window) -> Row:
     """Whether a group's status is right, and which of its intervals hold the exact point (None: no interval)."""
-    right = statuses(curve, drawn)
-    exact = curve.window()
+    right, exact = statuses(curve, drawn), curve.window()
+    ends = drawn.log_snr[measured(drawn, curve.group)]
     row: Row = {
         "feature": curve.feature,
         "group": curve.group,
@@ -87,8 +94,7 @@ def judge(curve: ExactCurve, drawn: Readings, window: Window) -> Row:
     for name in NAMES:
         point, truth = getattr(window, name), getattr(exact, name)
         assert isinstance(truth, Crossing)
-        inside = drawn.log_snr[-1] < truth.log_snr < drawn.log_snr[0]
-        told = point is not None and inside
+        told = point is not None and len(ends) > 0 and ends[-1] < truth.log_snr < ends[0]
         row |= {
             f"{name} exact": truth.log_snr,
             f"{name}": point.log_snr if told else np.nan,

@@ -10,20 +10,13 @@ import pytest
 from diffwin.correction import Correction, corrected_tables
 from diffwin.estimate import BLIND, REPEATED, UNMEASURED, estimate
 from diffwin.levels import Grid
-from diffwin.survival import Readings, Tables
+from diffwin.survival import Tables
 from diffwin.trials import ALL
 from diffwin.window import Status
+from misread_labels import PROBES, MisreadWorld, misread
 from simulated import exact_crossing, grid, readings
 
 TWO = np.array([[0.8, 0.2], [0.3, 0.7]])
-
-
-def misread(drawn: Readings, matrix: np.ndarray, seed: int) -> Readings:
-    """What a probe with errors independent from image to image would have read."""
-    rng = np.random.default_rng((seed, 1))  # not the stream that made the readings
-    base = np.array([rng.choice(len(matrix), p=matrix[label]) for label in drawn.base_labels])
-    counts = sum(rng.multinomial(drawn.counts[:, :, true], matrix[true]) for true in range(len(matrix)))
-    return replace(drawn, base_labels=base, counts=counts)
 
 
 def test_symmetric_errors_follow_the_closed_form() -> None:
@@ -66,6 +59,18 @@ def test_corrected_windows_cover_and_raw_ones_do_not() -> None:
             hits[name] += end is not None and end.low <= exact <= end.high
     assert hits["corrected"] / runs >= 0.95 - 4 * np.sqrt(0.05 * 0.95 / runs)
     assert hits["raw"] / runs < 0.5
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_a_probe_right_in_60_of_100_over_five_labels_is_undone(probe: str) -> None:
+    world, runs = MisreadWorld(probe), 16
+    pairs = [world.windows(seed) for seed in range(runs)]
+    raw, corrected = (np.mean([world.held(window) for window in each], axis=0) for each in zip(*pairs, strict=True))
+    assert np.all(corrected >= 0.95 - 4 * np.sqrt(0.05 * 0.95 / runs))
+    assert raw[2] == 0  # its end is hidden by misreadings altogether
+    assert raw.mean() < 0.5
+    assert not any(window.corrected for window, _ in pairs)
+    assert sum(window.corrected for _, window in pairs) >= runs - 2  # `errors_repeat` is a test that may err
 
 
 def test_doubt_about_the_matrix_widens_the_interval() -> None:

@@ -207,7 +207,7 @@ def fit_probability(curve: Curve, fits: family.Fits) -> float:
     variance = np.maximum(np.nanvar(survival[1:], axis=0) * widened, least)
     missed = survival - fitted
     found = (missed[0] ** 2 / variance).mean()
-    by_chance = np.nanmean((missed[1:] - missed[0]) ** 2 * widened / variance, axis=1)
+    by_chance = np.ma.masked_invalid((missed[1:] - missed[0]) ** 2 * widened / variance).mean(axis=1).filled(0.0)
     return float((1 + np.count_nonzero(by_chance >= found)) / (1 + len(by_chance)))
 
 
