@@ -84,7 +84,6 @@ class Engine:
         self.steps_late = 1 if settings.device.startswith("cuda") else 0
         """How many steps later finished rows are handed over."""
         self._portions = Portions("network", 2 * settings.slots, even=settings.even)
-        self._measured = False
         put = {"device": settings.device}
         double = torch.float32 if settings.device.startswith("mps") else torch.float64  # mps has no float64
         self._time = torch.as_tensor(table.time, dtype=double, **put)
@@ -148,9 +147,6 @@ class Engine:
 
     def _call(self, x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         """The network, in as many portions as memory asks for."""
-        if not self._measured:
-            self._portions.measure(self.network, x, time, condition)
-            self._measured = True
         out = self._portions(self.network, x, time, condition)
         self.evaluations += len(x)
         return out

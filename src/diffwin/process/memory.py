@@ -42,8 +42,10 @@ class Portions:
         """`what` is named in the log; `most` is never exceeded; `even` fills up every call to one number of rows."""
         self.what, self.limit, self.most, self.even = what, most, most, even
         self._largest, self._calls, self._patience, self._grew = 1, 0, _PATIENCE, False
+        self._measured = even  # a compiled network would be compiled anew for each size
 
     def __call__(self, function: Callable[..., torch.Tensor], *arguments: torch.Tensor) -> torch.Tensor:
+        self._measure(function, arguments)
         self._grow()
         while True:
             whole = self._try(function, arguments)
@@ -88,10 +90,11 @@ class Portions:
             self.most, self._calls, self._grew = min(2 * self.most, self.limit), 0, True
             _LOG.info("%s: trying %d rows at a time again", self.what, self.most)
 
-    def measure(self, function: Callable[..., torch.Tensor], *arguments: torch.Tensor) -> None:
-        """Set the size by the memory that two small calls on a CUDA device take; elsewhere nothing is measured."""
-        if self.even or arguments[0].device.type != "cuda" or len(arguments[0]) <= max(_MEASURED):
-            return  # a compiled network would be compiled anew for each size
+    def _measure(self, function: Callable[..., torch.Tensor], arguments: tuple[torch.Tensor, ...]) -> None:
+        """Before the first large call on a CUDA device, set the size by the memory that two small ones take."""
+        if self._measured or arguments[0].device.type != "cuda" or len(arguments[0]) <= max(_MEASURED):
+            return
+        self._measured = True
         _peak(function, [each[: _MEASURED[0]] for each in arguments])  # a first call also takes what is kept for good
         few, more = (_peak(function, [each[:rows] for each in arguments]) for rows in _MEASURED)
         a_row = max((more - few) / (_MEASURED[1] - _MEASURED[0]), 1.0)
