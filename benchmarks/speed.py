@@ -248,7 +248,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", choices=CONTENDERS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.quick:
-        args.steps, args.bases, args.repeats, args.levels, args.part, args.budget = 5, 8, 1, 3, 1, 200
+        args.steps, args.bases, args.repeats, args.levels, args.part, args.budget = 5, 8, 1, 3, 1, 500
     return args
 
 
