@@ -2,7 +2,7 @@
 
 A design says how many bases a prompt has and how often each is regenerated from each level. The even grid is one
 design. The adaptive allocator begins with a few regenerations over the whole noise axis, then enlarges the design in
-rounds: each time by what lessens the variance of the decision points most for a network row, under the two-component
+rounds: each time by what lessens the variance of the windows' points most for a network row, under the two-component
 family fitted so far (a c-optimal design, averaged over the resamples because the fit is uncertain; Chaloner and Larntz
 1989). A round grows with what was spent, so that the data are looked at a dozen times, not at every trial.
 """
@@ -50,9 +50,6 @@ NEAR = (0.15, 0.85)
 family's being right far from it."""
 BESIDE = 1.4
 """Distance in log-SNR from a decision to a look beside it: that of the edges of two components of one width."""
-EDGES = 0.3
-"""How much the variance of onset and end counts beside that of the decision. Without a say of theirs a window that
-looks narrow at first is never looked at outside it and stays too narrow."""
 DRAWS = 16
 LIKELY = 0.1
 """What the correlation between regenerations of one base is taken for before there are pairs enough to tell."""
@@ -354,8 +351,12 @@ class _Target:
         return np.asarray(np.sqrt(found).mean(axis=0) ** 2)
 
     def loss(self, design: Design) -> float:
-        """What an allocator lessens: the variance of the decision, and that of the edges at `EDGES` of its weight."""
-        return float(self.variance(design) @ [EDGES, 1.0, EDGES])
+        """What an allocator lessens: the variances of onset, decision and end together.
+
+        The decision's alone would lie as near the decision as it can, and a window that looked narrow at first would
+        never be looked at outside it and stay too narrow.
+        """
+        return float(self.variance(design).sum())
 
 
 def _draws(located: Located, curve: Curve) -> FloatArray:
