@@ -2,9 +2,10 @@
 
 A design says how many bases a prompt has and how often each is regenerated from each level. The even grid is one
 design. The adaptive allocator begins with a few regenerations over the whole noise axis, then enlarges the design in
-rounds: each time by what lessens the variance of the windows' points most for a network row, under the two-component
-family fitted so far (a c-optimal design, averaged over the resamples because the fit is uncertain; Chaloner and Larntz
-1989). A round grows with what was spent, so that the data are looked at a dozen times, not at every trial.
+rounds: each time by what lessens the variance of onset, decision and end most for a network row, under the
+two-component family fitted so far (an optimal design of those points, averaged over the resamples because the fit is
+uncertain; Chaloner and Larntz 1989). A round grows with what was spent, so that the data are looked at a dozen times,
+not at every trial.
 """
 
 from __future__ import annotations
