@@ -303,3 +303,26 @@ def test_what_a_result_says_of_its_model(tiny_stable: Maker) -> None:
     assert record["pipeline"] == "StableDiffusionPipeline"
     assert len(record["content"]) == 64
     assert {"torch", "diffusers", "transformers", "licence", "schedule"} <= record.keys()
+
+
+def test_a_compiled_network_is_compiled_for_one_shape_and_gives_the_same(
+    tiny_stable: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[type, dict[str, Any]]] = []
+    rows: list[int] = []
+
+    def compile_(module: Any, **options: Any) -> Callable[..., Any]:
+        asked.append((type(module), options))
+
+        def forward(x: torch.Tensor, **told: Any) -> Any:
+            rows.append(len(x))
+            return module(x, **told)
+
+        return forward
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    folder, bases = tiny_stable(), [Base(PROMPT, i) for i in range(5)]
+    found = generate(stable(folder, steps=4, slots=3, compiled=True), bases)
+    assert [(kind.__name__, options) for kind, options in asked] == [("UNet2DConditionModel", {"dynamic": False})]
+    assert set(rows) == {6}
+    torch.testing.assert_close(found, generate(stable(folder, steps=4), bases), rtol=1e-4, atol=1e-4)
