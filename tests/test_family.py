@@ -57,6 +57,6 @@ def test_components_that_cease_to_part_are_told_from_those_that_do_not() -> None
     fits = family.fit(curve, fresh_counts(curve))
     exact = [exact_crossing(value, mu=2.0) for value in VALUES]
     error = fits.crossings(VALUES)[1:].std(axis=0)
-    assert fits.saturation[0] == 1.0
+    assert fits.saturation[0] > 0.99
     assert np.all(np.abs(fits.crossings(VALUES)[0] - exact) <= 4 * error)
     np.testing.assert_allclose(fits.normalised(fits.crossings(VALUES)[0]), VALUES, atol=1e-3)

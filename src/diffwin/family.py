@@ -3,9 +3,9 @@
 Two Gaussian components at separation D leave, for a group of prior w, survival S(D, w) = E sigmoid(D^2/2 + D z +
 logit w) (Biroli et al. 2024 for w = 1/2). Normalised by its floor w it is the same for both groups and for all bases
 together, g(D, w) = (S(D, w) - w) / (1 - w). A noise level acts by D = 2 exp((y - y_centre) / (2 width)), which is 2 at
-the centre, with y either the log-SNR (components narrower than the noise where they are decided) or ln(r / (1 + r)) of
-the SNR r (components as wide as the data, whose separation ends by growing), whichever fits better; width 1 is the
-exact law. The fit is
+the centre, with y = ln(r / (1 + k r)) of the SNR r: saturation k is 0 for components narrower than the noise where they
+are decided and 1 for components as wide as the data, whose separation ends by growing; it is set between the two by
+how well each fits. Width 1 is the exact law. The fit is
 
     S(x) = floor + (1 - floor) g(D(x), w),
 
@@ -32,7 +32,6 @@ _SAFE = 1e-4
 _ENOUGH = 1e-4
 """A climb ends when twice running no row gains more than this in log-likelihood."""
 _LOG_2 = float(np.log(2.0))
-_SATURATIONS = (0.0, 1.0)
 _UNSATURATED = -5.0
 """A decision at a lower log-SNR is where saturation does nothing yet."""
 _NEVER = 40.0
@@ -151,28 +150,33 @@ def fit(curve: Curve, fresh: float) -> Fits:
 
     `fresh` is how many counts the fresh generations' floor is worth: floor (1 - floor) / its variance.
     """
-    fits = _fit(curve, fresh, 0.0)
-    if fits[1].centre[0] < _UNSATURATED:
-        return fits[1]
-    tried = [fits, *(_fit(curve, fresh, saturation) for saturation in _SATURATIONS[1:])]
-    best = np.argmin([misfit for misfit, _ in tried], axis=0)
-    names = ("centre", "log_width", "floor", "saturation", "survival")
-    rows = np.arange(len(best))
-    chosen = {name: np.stack([getattr(each, name) for _, each in tried])[best, rows] for name in names}
-    return Fits(**chosen, group=curve.group)
+    rows = np.count_nonzero(curve.usable)
+    without, bare = _fit(curve, fresh, np.zeros(rows))
+    if bare.centre[0] < _UNSATURATED:
+        return bare
+    within, full = _fit(curve, fresh, np.ones(rows))
+    # the mean of the two, each as likely beforehand: a choice between them would leap where they fit about as well
+    share = expit(without - within)
+    centre, log_width = (
+        (1 - share) * one + share * other
+        for one, other in ((bare.centre, full.centre), (bare.log_width, full.log_width))
+    )
+    start = np.stack([_straightened(centre, share), log_width, logit(bare.floor)], axis=1)
+    return _fit(curve, fresh, share, start)[1]
 
 
-def _fit(curve: Curve, fresh: float, saturation: float) -> tuple[FloatArray, Fits]:
-    """Misfit of each row (rows,) and its fit, at one saturation."""
+def _fit(
+    curve: Curve, fresh: float, saturation: FloatArray, start: FloatArray | None = None
+) -> tuple[FloatArray, Fits]:
+    """Misfit of each row (rows,) and its fit, at its own saturation (rows,); searched for where no start is given."""
     problem = _Problem.of(curve, fresh, saturation)
     first = problem.row(0)
-    start = first.climb(first.search(), steps=40)
-    theta = problem.climb(np.repeat(start, problem.rows, axis=0), steps=14)
-    theta[0] = start[0]
+    best = first.climb(first.search() if start is None else start[:1], steps=40)
+    theta = problem.climb(np.repeat(best, problem.rows, axis=0) if start is None else start, steps=14)
+    theta[0] = best[0]
     a, b = problem.scale
-    everywhere = np.full(problem.rows, saturation)
-    centre, share = _straightened_back(theta[:, 0], everywhere), problem.share(theta)
-    made = Fits(centre, theta[:, 1], expit(theta[:, 2]), everywhere, (share - a) / b, curve.group)
+    centre, share = _straightened_back(theta[:, 0], saturation), problem.share(theta)
+    made = Fits(centre, theta[:, 1], expit(theta[:, 2]), saturation, (share - a) / b, curve.group)
     return problem.misfit(theta), made
 
 
@@ -180,7 +184,7 @@ def _fit(curve: Curve, fresh: float, saturation: float) -> tuple[FloatArray, Fit
 class _Problem:
     """Shares of counts and their numbers `trials` (rows, levels), to be met by (centre, ln width, logit floor).
 
-    `axis` (levels,) is the log-SNR straightened, and the centre lies along it.
+    `axis` (rows, levels) is the log-SNR straightened, and the centre lies along it.
     """
 
     axis: FloatArray
@@ -192,7 +196,7 @@ class _Problem:
     scale: tuple[float, float]
 
     @classmethod
-    def of(cls, curve: Curve, fresh: float, saturation: float) -> _Problem:
+    def of(cls, curve: Curve, fresh: float, saturation: FloatArray) -> _Problem:
         # Half a base is added to both outcomes, in the data as in the model: where nearly all survive, the loss of one
         # base with all its repeats would else outweigh every other level.
         half = 0.5 / curve.bases
@@ -201,7 +205,7 @@ class _Problem:
         trials = curve.trials[rows]
         counted = np.where(trials > 0, np.clip(a + b * curve.survival[rows], 0.0, 1.0), 0.5)  # of no weight where 0
         floor = np.clip(curve.floor[rows], _SAFE, 1 - _SAFE)
-        axis = _straightened(curve.log_snr, np.asarray(saturation))
+        axis = _straightened(curve.log_snr, saturation[:, None])
         return cls(axis, counted, trials, floor, fresh, curve.group, (a, b))
 
     @property
@@ -210,11 +214,14 @@ class _Problem:
 
     def row(self, at: int) -> _Problem:
         rows = slice(at, at + 1)
-        return replace(self, counted=self.counted[rows], trials=self.trials[rows], floor=self.floor[rows])
+        return replace(
+            self, axis=self.axis[rows], counted=self.counted[rows], trials=self.trials[rows], floor=self.floor[rows]
+        )
 
     def search(self) -> FloatArray:
         """The best of a row of centres and widths, as a start for the climb, (1, 3)."""
-        centres, widths = np.meshgrid(np.linspace(self.axis[0], self.axis[-1], 61), np.log([0.35, 0.7, 1.0, 1.6, 2.5]))
+        low, high = float(self.axis[0, 0]), float(self.axis[0, -1])
+        centres, widths = np.meshgrid(np.linspace(low, high, 61), np.log([0.35, 0.7, 1.0, 1.6, 2.5]))
         floor = np.full(centres.size, logit(self.floor[0]))
         tried = np.stack([centres.ravel(), widths.ravel(), floor], axis=1)
         count = len(tried)
@@ -249,8 +256,8 @@ class _Problem:
             scaled = np.maximum(np.diagonal(information, axis1=1, axis2=2), 1e-3) * damping[:, None]
             move = np.linalg.solve(information + np.eye(3) * scaled[:, None, :], gradient[..., None])[..., 0]
             tried = theta + np.clip(move, [-2.0, -0.7, -1.5], [2.0, 0.7, 1.5])
-            low, high = self.axis[0] - 4, self.axis[-1] + 4
-            tried = np.clip(tried, [low, -2.5, -6.0], [high, 2.5, 6.0])
+            tried[:, 0] = np.clip(tried[:, 0], self.axis[:, 0] - 4, self.axis[:, -1] + 4)
+            tried[:, 1:] = np.clip(tried[:, 1:], [-2.5, -6.0], [2.5, 6.0])
             found = self.misfit(tried)
             better = found <= best
             gained = np.where(better, best - found, 0.0)
