@@ -57,21 +57,28 @@ Examples:
 
 @app.command(epilog=EXAMPLES)
 def probe(
-    prompt: Annotated[list[str] | None, typer.Option(help="What to ask the model for; may be given again.")] = None,
+    prompt: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="What to ask the model for; may be given again.")
+    ] = None,
     model: Annotated[
-        str | None, typer.Option(help=f"A shipped name, a hub id, a folder or a FILE.toml (default: {MODEL}).")
+        str | None,
+        typer.Option(metavar="NAME", help=f"A shipped name, a hub id, a folder or a FILE.toml (default: {MODEL})."),
     ] = None,
     probes: Annotated[
-        list[str] | None, typer.Option("--probe", help="A shipped name or a FILE.toml; may be given again.")
+        list[str] | None,
+        typer.Option("--probe", metavar="NAME", help="A shipped name or a FILE.toml; may be given again."),
     ] = None,
     mode: Annotated[
-        str | None, typer.Option(help="renoise: noise the image afresh; branch: start from the states it passed.")
+        str | None,
+        typer.Option(metavar="NAME", help="renoise: noise the image afresh; branch: start from the states it passed."),
     ] = None,
-    solver: Annotated[str | None, typer.Option(help="ddpm, ddim, euler, dpmpp-2m or sde-dpmpp-2m.")] = None,
+    solver: Annotated[
+        str | None, typer.Option(metavar="NAME", help="ddpm, ddim, euler, dpmpp-2m or sde-dpmpp-2m.")
+    ] = None,
     eta: Annotated[float | None, typer.Option(help="Noise of ddim, 0 (none) to 1 (as ddpm).")] = None,
     steps: Annotated[int | None, typer.Option(help="Denoising steps of a full generation.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Classifier-free guidance scale; 1 is none.")] = None,
-    negative_prompt: Annotated[str | None, typer.Option(help="What guidance steers away from.")] = None,
+    negative_prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What guidance steers away from.")] = None,
     precision: Annotated[
         float | None, typer.Option(help="Go on until every decision point is known to this half-width in log-SNR.")
     ] = None,
@@ -80,18 +87,15 @@ def probe(
         int | None, typer.Option(help=f"Network rows to spend at most (default: {GENERATIONS:,} generations a prompt).")
     ] = None,
     bases: Annotated[int | None, typer.Option(help="Images a prompt to start from, at most.")] = None,
-    levels: Annotated[
-        int | None,
-        typer.Option(help="Measure an even grid of so many noise levels instead."),
-    ] = None,
+    levels: Annotated[int | None, typer.Option(help="Measure an even grid of so many noise levels instead.")] = None,
     repeats: Annotated[
         int | None, typer.Option(help=f"Regenerations of each image at each level of that grid (default: {REPEATS}).")
     ] = None,
     seed: Annotated[int | None, typer.Option(help=f"Same seed, same noise, on any machine (default: {SEED}).")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16, float16.")] = None,
+    device: Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.")] = None,
+    dtype: Annotated[str | None, typer.Option(metavar="NAME", help="auto, float32, bfloat16, float16.")] = None,
     slots: Annotated[int | None, typer.Option(help="Rows that go through the network together.")] = None,
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")] = None,
+    revision: Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag or commit of a hub id.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run folder; the same command again goes on (default: under runs).")
     ] = None,

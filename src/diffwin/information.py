@@ -30,7 +30,7 @@ class Information:
 
     entropy: of the feature in fresh generations, in nats. log_snr (n,) ascending, with low, high (n,): bounds on
     I(feature; x_t) in nats, and rate (n,): nats per unit of log-SNR. centre: the log-SNR where the rate peaks,
-    None off a monotone curve, whose slope between two levels is mostly noise.
+    None off a curve of several rises, which has no single fastest point.
     before, inside, after: shares of the information that come in noisier than the onset, within the window and cleaner
     than its end; they sum to 1.
     """
