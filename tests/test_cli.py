@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,16 @@ def test_dry_run_writes_nothing(tmp_path: Path) -> None:
     result = diffwin("probe", "--model", str(hypercube(tmp_path)), "--dry-run", *_SMALL, cwd=tmp_path)
     assert "network rows" in result.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["hypercube.toml"]
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_says_how_to_go_on(tmp_path: Path, which: signal.Signals) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "diffwin", "probe", "--model", str(hypercube(tmp_path)), "--out", str(out)]
+    with subprocess.Popen([*command, "--budget", "10000000"], stderr=subprocess.PIPE, text=True) as process:
+        while not (out / "run.sqlite").exists() and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(which)
+        _, told = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert told.strip().splitlines()[-1] == "diffwin: stopped; the same command goes on from here"

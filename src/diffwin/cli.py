@@ -30,6 +30,9 @@ listing = typer.Typer(no_args_is_help=True, help="List what ships.")
 app.add_typer(listing, name="list")
 
 
+INTERRUPTED = 130
+"""Exit status of a command that was stopped by a signal, as shells have it."""
+
 EXAMPLES = """
 Examples:
 
@@ -239,7 +242,7 @@ def main() -> None:
     """Entry point: exit status 0 done, 2 bad input (one line), 1 failure, 130 interrupted."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(standalone_mode=False)
+        status = app(standalone_mode=False)
     except BadInput as error:
         _stop(2, str(error))
     except typer.exceptions.TyperException as error:
@@ -250,8 +253,8 @@ def main() -> None:
         _stop(2, " ".join(words.split()))
     except DiffwinError as error:
         _stop(1, str(error))
-    except KeyboardInterrupt:
-        _stop(130, "stopped; the same command goes on from here")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
+    if status == INTERRUPTED:  # typer hands an interruption back as this status
+        _stop(INTERRUPTED, "stopped; the same command goes on from here")
