@@ -6,8 +6,7 @@ resumption. Drawn in float32 on the CPU and then moved.
 
 Repeats come in antithetic pairs: 1 has the noise of 0 with its sign turned, 3 that of 2, and so on. Each alone has the
 law it should; what the noise pushes out of a feature in one of them it tends to keep in the other, so that their mean
-varies less (Hammersley and Morton 1956; measured in benchmarks/README.md). The bases, on which intervals rest, stay
-independent.
+varies less (Hammersley and Morton 1956). The bases, on which intervals rest, stay independent.
 """
 
 from __future__ import annotations
