@@ -52,6 +52,7 @@ family's being right far from it."""
 BESIDE = 1.4
 """Distance in log-SNR from a decision to a look beside it: that of the edges of two components of one width."""
 DRAWS = 16
+"""Curves, of the sample and its resamples, over which a variance is averaged."""
 LIKELY = 0.1
 """What the correlation between regenerations of one base is taken for before there are pairs enough to tell."""
 LIKELY_PAIRS = 100
@@ -188,7 +189,9 @@ class Adaptive:
     def next(self, designs: Mapping[str, Design], estimates: Sequence[Estimate]) -> dict[str, Design] | None:
         """The designs of the next round, or None: the aim is met, or nothing that could help can be paid for.
 
-        `estimates` are those of the group `all`, for every prompt and feature that has been read.
+        Bases and exploration that are due at their shares are made even where the intervals are narrow enough, and the
+        run ends at a look that finds nothing more due. `estimates` are those of the group `all`, for every prompt and
+        feature that has been read.
         """
         wanted = [each for each in estimates if self.shortfall(each, designs[each.readings.prompt]) > 1]
         spent = self.spent(designs)
