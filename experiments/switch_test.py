@@ -29,10 +29,10 @@ ATTRIBUTES = (
 )
 
 
-def measure(out: Path, *, bases: int, quick: bool) -> Found:
+def measure(out: Path, *, bases: int, seed: int, quick: bool) -> Found:
     """The windows, then the switch test; both go on where they stopped."""
     size = {"bases": 12, "levels": 4, "repeats": 1, "steps": 6} if quick else {"bases": 40, "levels": 9, "repeats": 2}
-    run = diffwin.probe(PROMPT, out=out / "person", **size)
+    run = diffwin.probe(PROMPT, out=out / "person", seed=seed, **size)
     found = {window.feature for window in run.located if window.group == "all" and window.decision is not None}
     acted = tuple(each for each in ATTRIBUTES if each.feature in found)
     asked = (
@@ -71,9 +71,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/switch-test"))
     parser.add_argument("--bases", type=int, default=64, help="pictures of the switch test")
+    parser.add_argument("--seed", type=int, default=0, help="another one makes other pictures")
     parser.add_argument("--quick", action="store_true", help="a few pictures of six steps, to see that it runs")
     given = parser.parse_args()
-    found = measure(given.out, bases=given.bases, quick=given.quick)
+    found = measure(given.out, bases=given.bases, seed=given.seed, quick=given.quick)
     made = given.out / "person" / FOLDER
     shutil.copy(made / "figures" / "effects.png", given.out / "interventions-effects.png")
     shutil.copy(made / "effects.csv", given.out / "interventions-effects.csv")
