@@ -54,14 +54,15 @@ def simulate(world: World, aim: Aim, seed: int, cost: Callable[[int], int] = lam
     """A run that is allocated until the aim is met."""
     allocator = Adaptive(world.grid, cost, aim)
     designs: dict[str, Design] | None = allocator.first([""])
+    groups = [ALL] if aim.groups is None else None
     looks = 0
     while designs is not None:
         design, looks = designs[""], looks + 1
         readings = world.read(design)
         resamples = LOOK if aim.precision is None else RESAMPLES
-        seen = [estimate(each, world.grid, seed=seed, groups=[ALL], resamples=resamples) for each in readings]
+        seen = [estimate(each, world.grid, seed=seed, groups=groups, resamples=resamples) for each in readings]
         designs = allocator.next(designs, seen)
-    final = [estimate(each, world.grid, seed=seed, groups=[ALL]) for each in readings]
+    final = [estimate(each, world.grid, seed=seed, groups=groups) for each in readings]
     return SimulatedRun(readings, final, design, allocator.spent({"": design}), looks)
 
 

@@ -157,9 +157,12 @@ def test_a_run_asked_for_a_precision_stops_when_every_decision_has_it(tmp_path: 
         model=model, precision=0.5, steps=40, out=tmp_path / "run", progress=lambda done, total: spent.append(done)
     )
     assert spent == []
-    capped = diffwin.probe(model=model, precision=0.01, budget=9_000, steps=40, out=tmp_path / "capped")
+    capped = diffwin.probe(
+        model=model, precision=0.01, precision_groups=0.02, budget=9_000, steps=40, out=tmp_path / "capped"
+    )
     assert capped.evaluations <= 9_000
-    assert any("was asked for and not reached" in caveat for caveat in capped.findings().caveats)
+    short = [caveat for caveat in capped.findings().caveats if "was asked for and not reached" in caveat]
+    assert [caveat.split(" in ")[0] for caveat in short] == ["A half-width of 0.01", "A half-width of 0.02"]
 
 
 def test_an_adaptive_branch_run_has_the_states_of_any_level(tmp_path: Path) -> None:

@@ -122,10 +122,12 @@ class Design:
         counts[:bases, list(levels)] = np.maximum(counts[:bases, list(levels)], 1)
         return Design(counts)
 
-    def with_pairs(self, level: int, pairs: int) -> Design:
-        """With a pair of repeats more at a level for those bases that have the fewest there, and in all."""
+    def with_pairs(self, level: int, pairs: int, among: NDArray[np.int64] | None = None) -> Design:
+        """With a pair of repeats more at a level for those bases (all, or `among` some) that have the fewest there, and
+        in all."""
+        among = np.arange(self.bases) if among is None else among
         counts = self.counts.copy()
-        fewest = np.lexsort((np.arange(self.bases), counts.sum(axis=1), counts[:, level]))[:pairs]
+        fewest = among[np.lexsort((among, counts[among].sum(axis=1), counts[among, level]))[:pairs]]
         counts[fewest, level] += PAIR
         return Design(counts)
 
@@ -161,12 +163,18 @@ class Even:
 
 @dataclass(frozen=True)
 class Aim:
-    """When to stop: at a half-width of every decision's interval, of the edges' too, or after so many network rows."""
+    """When to stop: at a half-width of every decision's interval, of the edges' and of every label's decision too, or
+    after so many network rows."""
 
     budget: int
     precision: float | None = None
     edges: float | None = None
+    groups: float | None = None
     most_bases: int | None = None
+
+    def widths(self, group: str) -> tuple[float | None, float | None]:
+        """The half-widths that the decision and the edges of a group shall have; None is whatever comes of itself."""
+        return (self.precision, self.edges) if group == ALL else (self.groups, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,14 +206,19 @@ class Adaptive:
         """The designs of the next round, or None: the aim is met, or nothing that could help can be paid for.
 
         Bases and exploration that are due at their shares are made even where the intervals are narrow enough, and the
-        run ends at a look that finds nothing more due. `estimates` are those of the group `all`, for every prompt and
-        feature that has been read.
+        run ends at a look that finds nothing more due. `estimates` are of every prompt and feature that has been read,
+        with the groups that are to be known precisely.
         """
-        wanted = [each for each in estimates if self.shortfall(each, designs[each.readings.prompt]) > 1]
         spent = self.spent(designs)
         room = min(self.aim.budget - spent, max(1, int(GROWTH * spent)))
+        before = designs
         designs, looked = self._looked_on(dict(designs), estimates, room)
-        targets = [_Target.of(each, self.grid) for each in wanted]
+        targets = [
+            _Target.of(each, group, self.grid)
+            for each in estimates
+            for group in each.located
+            if self.shortfall(each, group, before[each.readings.prompt]) > 1
+        ]
         moved = self._enlarged(designs, targets, room - looked)
         return moved if self.spent(moved) > spent else None
 
@@ -216,28 +229,31 @@ class Adaptive:
         """Network rows that the aim will have taken, as far as can be told: variance falls as rows grow."""
         if self.aim.precision is None:
             return self.aim.budget
-        short = [self.shortfall(each, designs[each.readings.prompt]) for each in estimates]
+        short = [
+            self.shortfall(each, group, designs[each.readings.prompt]) for each in estimates for group in each.located
+        ]
         return min(self.aim.budget, int(self.spent(designs) * max([1.0, *short]) ** 2))
 
-    def shortfall(self, estimate: Estimate, design: Design) -> float:
+    def shortfall(self, estimate: Estimate, group: str, design: Design) -> float:
         """By how much an interval is wider than it shall be: infinitely where no precision is asked for, 0 where there
         is no window.
 
         A run that stops as soon as its interval is narrow stops by preference when the interval is too narrow. So the
         width that theory predicts of the design has to be small enough as well, which hardly varies from look to look.
         """
-        window = estimate.located[ALL].window
+        window = estimate.located[group].window
         if window.status is not Status.FOUND:
             return 0.0
-        if self.aim.precision is None:
-            return np.inf
-        wanted = [(window.decision, self.aim.precision)]
-        if self.aim.edges is not None:
-            wanted += [(point, self.aim.edges) for point in (window.onset, window.end)]
+        precision, edges = self.aim.widths(group)
+        if precision is None:
+            return np.inf if group == ALL else 0.0
+        wanted = [(window.decision, precision)]
+        if edges is not None:
+            wanted += [(point, edges) for point in (window.onset, window.end)]
         ratios = [(point.high - point.low) / (2 * width) for point, width in wanted if point is not None]
-        error = np.sqrt(_Target.of(estimate, self.grid).variance(design)[1])
-        predicted = t_quantile(CONFIDENCE, estimate.located[ALL].bases) * error
-        return float(max([predicted / self.aim.precision, *ratios]))
+        error = np.sqrt(_Target.of(estimate, group, self.grid).variance(design)[1])
+        predicted = t_quantile(CONFIDENCE, estimate.located[group].bases) * error
+        return float(max([predicted / precision, *ratios]))
 
     def _looked_on(
         self, designs: dict[str, Design], estimates: Sequence[Estimate], room: int
@@ -300,9 +316,13 @@ class Adaptive:
             yield gain, tried.rows(self.cost) - rows, tried
 
     def _enlargements(self, design: Design, targets: Sequence[_Target]) -> Iterator[Design]:
-        """A few pairs more at each level near a decision."""
-        near = sorted({level for each in targets for level in each.near})
-        yield from (design.with_pairs(level, min(PAIRS, design.bases)) for level in near)
+        """A few pairs more at each level near a decision, of any base or of one label's."""
+        of_all = {level for each in targets if each.group == ALL for level in each.near}
+        yield from (design.with_pairs(level, min(PAIRS, design.bases)) for level in sorted(of_all))
+        for each in targets:
+            among = np.flatnonzero(each.belongs == 1)
+            if each.group != ALL and len(among):
+                yield from (design.with_pairs(level, PAIRS, among) for level in each.near)
 
 
 def _open(estimate: Estimate) -> bool:
@@ -312,7 +332,7 @@ def _open(estimate: Estimate) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Target:
-    """One decision point, and what is known of how its variance follows from a design.
+    """The points of one group, and what is known of how their variance follows from a design.
 
     For regenerations with mean S and variance V at each level, correlated by `rho` within a base, the estimate that
     weighs levels by information I = sum_l n_l J_l J_l' / V_l has variance c' I^-1 M I^-1 c, c the gradient of the
@@ -320,8 +340,11 @@ class _Target:
     """
 
     prompt: str
+    group: str
     grid: Grid
     near: tuple[int, ...]
+    belongs: FloatArray  # (bases,): 1 for those of the group; beyond them, as many as its share
+    share: float
     slopes: FloatArray  # (draws, levels of the grid + 1, 3): d survival / d theta
     variances: FloatArray  # (draws, levels + 1)
     gradients: FloatArray  # (draws, 3, 3): d (onset, decision, end) / d theta
@@ -330,35 +353,38 @@ class _Target:
     rho: float
 
     @classmethod
-    def of(cls, estimate: Estimate, grid: Grid) -> _Target:
-        located, curve = estimate.located[ALL], estimate.used[ALL]
+    def of(cls, estimate: Estimate, group: str, grid: Grid) -> _Target:
+        located, curve, readings = estimate.located[group], estimate.used[group], estimate.readings
         theta = _draws(located, curve)
         x = np.where(np.isfinite(grid.log_snr), grid.log_snr, 50.0)
-        slopes = _jacobian(lambda at: family.survival(at, x, ALL), theta)
+        slopes = _jacobian(lambda at: family.survival(at, x, group), theta)
         a, b = curve.scale
-        share = np.clip(a + b * family.survival(theta, x, ALL), 0.01, 0.99)
-        gradients = _jacobian(lambda at: family.crossings(at, VALUES, ALL), theta)
-        low, high = family.crossings(theta, NEAR, ALL).mean(axis=0)
+        share = np.clip(a + b * family.survival(theta, x, group), 0.01, 0.99)
+        gradients = _jacobian(lambda at: family.crossings(at, VALUES, group), theta)
+        low, high = family.crossings(theta, NEAR, group).mean(axis=0)
         near = tuple(level for level in range(1, grid.top + 1) if low <= x[level] <= high)
         floor = expit(theta[:, 2])
+        belongs = np.zeros(len(readings.base_labels))
+        belongs[readings.members(group)] = 1.0
         return cls(
-            estimate.readings.prompt, grid, near, slopes, share * (1 - share) / b**2, gradients,
-            floor * (1 - floor), fresh_counts(curve) / curve.bases, correlation(estimate.readings),
+            readings.prompt, group, grid, near, belongs, float(belongs.mean()), slopes, share * (1 - share) / b**2,
+            gradients, floor * (1 - floor), fresh_counts(curve) / curve.bases, correlation(readings),
         )  # fmt: skip
 
     def variance(self, design: Design) -> FloatArray:
         """Predicted variance of onset, decision and end in log-SNR squared, (3,), averaged over the draws."""
+        belongs = np.pad(self.belongs, (0, design.bases - len(self.belongs)), constant_values=self.share)
         each = design.counts.T.astype(float)  # (levels, bases)
-        counts = each.sum(axis=1)
+        counts = each @ belongs
         weights = self.slopes / self.variances[..., None]
         information = (weights * counts[:, None]).swapaxes(1, 2) @ self.slopes
         information[:, 1, 1] += 1.0
-        fresh = self.fresh * design.bases * self.floor
+        fresh = self.fresh * belongs.sum() * self.floor
         information[:, 2, 2] += fresh
         to = np.linalg.solve(information, self.gradients.swapaxes(1, 2))  # (draws, theta, points)
         scores = (weights @ to).swapaxes(1, 2) * np.sqrt(self.variances)[:, None, :]  # (draws, points, levels)
         alone = scores**2 @ counts
-        together = ((scores @ each) ** 2).sum(axis=2)  # of all regenerations of a base, were they one
+        together = (scores @ each) ** 2 @ belongs  # of all regenerations of a base, were they one
         found = (1 - self.rho) * alone + self.rho * together + to[:, 2] ** 2 * fresh[:, None]
         return np.asarray(np.sqrt(found).mean(axis=0) ** 2)
 
@@ -377,7 +403,7 @@ def _draws(located: Located, curve: Curve) -> FloatArray:
     told = np.flatnonzero(np.isfinite(located.draws).all(axis=1) & (curve.floor < 1))
     picked = told[np.linspace(0, len(told) - 1, min(DRAWS, len(told))).astype(int)]
     floor = np.clip(curve.floor[picked], 0.01, 0.99)
-    return family.through(located.draws[picked], VALUES, np.asarray(logit(floor)), ALL)
+    return family.through(located.draws[picked], VALUES, np.asarray(logit(floor)), located.window.group)
 
 
 def _jacobian(of: Callable[[FloatArray], FloatArray], theta: FloatArray, step: float = 1e-3) -> FloatArray:

@@ -30,6 +30,8 @@ IDENTITY = (
     "screen",
 )
 
+_BESIDE_PRECISION = ("precision_edges", "precision_groups")
+
 LONGEST_PROMPT = 100_000
 
 
@@ -38,10 +40,10 @@ class Plan(BaseModel):
 
     `levels` or `repeats` ask for an even grid: `bases` images a prompt, regenerated `repeats` times from each of
     `levels` noise levels; `regenerated` of them where that is named, and the rest show shares alone. Without levels
-    and repeats regenerations go where they narrow the intervals most, until every decision
-    point is known to a half-width of `precision` in log-SNR (the edges to `precision_edges`), or until `budget` network
-    rows are spent; `bases` then is the most there may be. `screen` reads regenerations before their end where that
-    seldom changes what is read (screen.py).
+    and repeats regenerations go where they narrow the intervals most, until every decision point is known to a
+    half-width of `precision` in log-SNR (the edges to `precision_edges`, the decision of every label to
+    `precision_groups`), or until `budget` network rows are spent; `bases` then is the most there may be. `screen` reads
+    regenerations before their end where that seldom changes what is read (screen.py).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,6 +65,7 @@ class Plan(BaseModel):
     levels: Annotated[int, Field(ge=1, le=1000)] | None = None
     precision: Annotated[float, Field(gt=0, le=10)] | None = None
     precision_edges: Annotated[float, Field(gt=0, le=10)] | None = None
+    precision_groups: Annotated[float, Field(gt=0, le=10)] | None = None
     budget: Annotated[int, Field(ge=1, le=10**12)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = SEED
     device: str = "auto"
@@ -87,14 +90,15 @@ class Plan(BaseModel):
 
     @model_validator(mode="after")
     def _one_way(self) -> Plan:
-        adaptive = [name for name in ("precision", "precision_edges", "budget") if getattr(self, name) is not None]
+        adaptive = [name for name in ("precision", *_BESIDE_PRECISION, "budget") if getattr(self, name) is not None]
         if adaptive and not self.adaptive:
             option = adaptive[0].replace("_", "-")
             raise ValueError(f"--{option} chooses the levels by itself; leave --levels and --repeats out, or it")
         if self.regenerated is not None and self.adaptive:
             raise ValueError("--regenerated belongs to an even grid; give --levels or --repeats too")
-        if self.precision_edges is not None and self.precision is None:
-            raise ValueError("--precision-edges goes with --precision; give both")
+        alone = [name for name in _BESIDE_PRECISION if getattr(self, name) is not None and self.precision is None]
+        if alone:
+            raise ValueError(f"--{alone[0].replace('_', '-')} goes with --precision; give both")
         return self
 
     @property

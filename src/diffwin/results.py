@@ -259,14 +259,14 @@ class Run:
 
     def _unreached(self) -> Iterator[str]:
         """Which decision points are less sure than was asked for."""
-        asked = self.plan.precision
-        if asked is None:
-            return
-        found = [window for window in self.located if window.group == ALL and window.decision is not None]
-        halves = [(w, (w.decision.high - w.decision.low) / 2) for w in found if w.decision is not None]
-        short = [f"{w.feature} {half:.2f}" for w, half in halves if half > asked]
-        if short:
-            yield f"A half-width of {asked:g} in log-SNR was asked for and not reached by: {', '.join(short)}."
+        for asked, windows in (
+            (self.plan.precision, [window for window in self.located if window.group == ALL]),
+            (self.plan.precision_groups, [window for window in self.located if window.group != ALL]),
+        ):
+            halves = [(w, (w.decision.high - w.decision.low) / 2) for w in windows if w.decision is not None]
+            short = [f"{_named(w)} {half:.2f}" for w, half in halves if asked is not None and half > asked]
+            if short:
+                yield f"A half-width of {asked:g} in log-SNR was asked for and not reached by: {', '.join(short)}."
 
     def _caveats(self) -> Iterator[str]:
         for why, names in self._corrections().items():
@@ -287,6 +287,10 @@ class Run:
             )
         if (count := int((self.missing["feature"] == ALL).sum())) > 0:
             yield f"{count} images are missing; they count neither as survived nor as lost."
+
+
+def _named(window: Window) -> str:
+    return window.feature if window.group == ALL else f"{window.feature} {window.group}"
 
 
 def corrections_of(record: dict[str, Any]) -> dict[str, Correction]:

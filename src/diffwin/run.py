@@ -130,7 +130,7 @@ class Job:
             return Even([design.regenerating(-(-again // 2)), whole] if plan.screen else [whole])
         usual = GENERATIONS * process.cost(process.grid.top) * len(self.prompts)
         budget = plan.budget or (usual if plan.precision is None else PATIENCE * usual)
-        aim = Aim(budget, plan.precision, plan.precision_edges, plan.bases)
+        aim = Aim(budget, plan.precision, plan.precision_edges, plan.precision_groups, plan.bases)
         return Adaptive(process.grid, process.cost, aim)
 
     @cached_property
@@ -294,8 +294,9 @@ class _Work:
         record = self.ledger.get("record")
         grid, corrections = self.job.process.grid, corrections_of(record)
         resamples = LOOK if plan.precision is None else RESAMPLES
+        groups = [ALL] if plan.precision_groups is None else None
         return [
-            estimate(each, grid, corrections.get(each.feature), seed=plan.seed, groups=[ALL], resamples=resamples)
+            estimate(each, grid, corrections.get(each.feature), seed=plan.seed, groups=groups, resamples=resamples)
             for each in readings_of(seen, record["labels"], list(grid.log_snr))
         ]
 

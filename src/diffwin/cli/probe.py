@@ -53,6 +53,7 @@ def probe(
         float | None, typer.Option(help="Go on until every decision point is known to this half-width in log-SNR.")
     ] = None,
     precision_edges: Annotated[float | None, typer.Option(help="The same for onsets and ends.")] = None,
+    precision_groups: Annotated[float | None, typer.Option(help="The same for the decision of every label.")] = None,
     budget: Annotated[
         int | None, typer.Option(help=f"Network rows to spend at most (default: {GENERATIONS:,} generations a prompt).")
     ] = None,
@@ -86,9 +87,9 @@ def probe(
     given = {
         "prompts": prompt, "model": model, "probes": probes, "mode": mode, "solver": solver, "eta": eta,
         "steps": steps, "guidance": guidance, "negative_prompt": negative_prompt, "size": size, "precision": precision,
-        "precision_edges": precision_edges, "budget": budget, "bases": bases, "repeats": repeats, "levels": levels,
-        "screen": screen, "seed": seed, "device": device, "dtype": dtype, "slots": slots, "compile": compiled,
-        "revision": revision,
+        "precision_edges": precision_edges, "precision_groups": precision_groups, "budget": budget, "bases": bases,
+        "repeats": repeats, "levels": levels, "screen": screen, "seed": seed, "device": device, "dtype": dtype,
+        "slots": slots, "compile": compiled, "revision": revision,
     }  # fmt: skip
     plan = Plan.make(**{name: value for name, value in given.items() if value is not None})
     if dry_run:
