@@ -310,6 +310,10 @@ class Ledger:
             self._db.execute(_COUNT_CHANGE)
             self._db.executemany("INSERT OR REPLACE INTO measures VALUES (?,?,?,?,?)", rows)  # NaN becomes NULL
 
+    def measured(self) -> list[str]:
+        """The kinds of numbers that are there."""
+        return [name for (name,) in self._db.execute("SELECT DISTINCT name FROM measures ORDER BY name")]
+
     def measures(self, name: str) -> NDArray[np.float64]:
         """(n, 4) image, level, repeat and value of one kind of number; NaN where there is none to be had."""
         rows = self._db.execute("SELECT image, level, repeat, value FROM measures WHERE name = ?", (name,)).fetchall()

@@ -13,12 +13,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import diffwin
 from diffwin.cli.main import main
 from diffwin.intervene.arms import BALANCED, PILOT
+from diffwin.pictures import load_pictures
+from diffwin.probes.definition import load_definition
+from diffwin.probes.identity import clip_space
 from worlds import hypercube
 
 HOSTILE = "</script><img src=x onerror=x>"
@@ -112,6 +116,39 @@ def _samples(ledger: Path) -> int:
             return int(connection.execute("SELECT count(*) FROM samples").fetchone()[0])
     except sqlite3.OperationalError:
         return 0
+
+
+def test_the_encoder_of_the_run_says_what_changed(done: Path) -> None:
+    """Distances and agreement against the encoder itself, in the pictures of the folder."""
+    space = clip_space(load_definition("emoji-skin-tone"), "cpu")
+    [balancing] = told(done)["balancing"]
+    assert balancing["features_of"] == space.name == "CLIP, emoji-clip"
+    with sqlite3.connect(done / "run.sqlite") as ledger:
+        made = ledger.execute("SELECT text, base, image FROM samples JOIN prompts ON id = prompt").fetchall()
+    # by what the model was told, and when, of each base
+    seen = {(*json.loads(arm)[1:], base): space.embed(load_pictures(done, [path]))[0] for arm, base, path in made}
+    assert space.embed_texts is not None
+    words, images = space.embed_texts(["a person"])[0], range(BALANCED, BALANCED + 9)
+    for way in balancing["ways"]:
+        told_then = ("a person with dark skin", way["start"], way["stop"])
+        now = np.stack([seen[base,] for base in images])
+        then = np.stack([seen.get((*told_then, base), seen[base,]) for base in images])
+        assert way["feature_distance"]["value"] == pytest.approx(1 - np.mean((now * then).sum(axis=1)), abs=1e-6)
+        assert way["agreement"]["value"] == pytest.approx(np.mean(then @ words), abs=1e-6)
+        assert way["agreement_gained"]["value"] == pytest.approx(np.mean(then @ words - now @ words), abs=1e-6)
+    assert balancing["ways"][1]["feature_distance"]["value"] > 0.01
+
+
+def test_a_folder_without_these_numbers_gets_them_from_its_pictures(run: Path, done: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    with sqlite3.connect(copy / "intervene" / "run.sqlite") as ledger:
+        ledger.execute("DELETE FROM measures")
+        ledger.execute("DELETE FROM meta WHERE name = 'space'")
+    before = _samples(copy / "intervene" / "run.sqlite")
+    assert intervene(str(copy), *ASKED, *SIZE).returncode == 0
+    assert told(copy / "intervene") == told(done)
+    assert _samples(copy / "intervene" / "run.sqlite") == before
 
 
 def test_a_hostile_prompt_is_shown_as_text(run: Path, tmp_path: Path) -> None:

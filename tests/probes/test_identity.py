@@ -12,6 +12,7 @@ from diffwin.errors import BadInput
 from diffwin.probes.definition import OTHER, load_definition
 from diffwin.probes.identity import IdentityProbe
 from diffwin.probes.likeness import Ruler, pixel_distance, pixel_distances, structure
+from diffwin.probes.spaces import choose_space
 
 HEAD = """
 name = "mine"
@@ -54,7 +55,10 @@ def test_both_spaces_must_agree() -> None:
 
 def test_distances_of_pictures() -> None:
     black, white = np.zeros((1, 4, 4, 3), np.uint8), np.full((1, 4, 4, 3), 255, np.uint8)
+    half = black.copy()
+    half[:, :2] = 255
     assert pixel_distance(black, white) == pytest.approx([1.0])
+    assert pixel_distance(half, black) == pytest.approx([0.5**0.5])
     assert pixel_distances(np.concatenate([black, white]), white) == pytest.approx(np.array([[1.0], [0.0]]))
 
 
@@ -82,3 +86,14 @@ def test_faults_are_one_line(case: str, held: NDArray[np.uint8], tmp_path: Path)
     with pytest.raises(BadInput, match=words) as fault:
         probe(tmp_path, text)
     assert "\n" not in str(fault.value)
+
+
+def test_pictures_are_compared_as_the_first_probe_by_clip_sees_them_or_by_structure() -> None:
+    def name(*probes: str) -> str:
+        return choose_space(None, probes, usual=False, device="cpu").name
+
+    assert name("truth:shape", "background-colour") == "structure"
+    assert name("background-colour", "emoji-gender") == "CLIP, emoji-clip"
+    assert choose_space("structure", ["emoji-gender"], usual=True, device="cpu").name == "structure"
+    with pytest.raises(BadInput, match="reads no CLIP features"):
+        choose_space("background-colour", [], usual=True, device="cpu")

@@ -10,12 +10,13 @@ import numpy as np
 from diffwin.intervene.arms import Arm
 from diffwin.intervene.asked import WITHIN, Attribute
 from diffwin.intervene.balance import Policy, assigned, policy, shares_of, transitions
-from diffwin.intervene.change import distance, sharpness
 from diffwin.intervene.effects import Ints, Measured, means, measured
 from diffwin.intervene.intervals import Interval
-from diffwin.intervene.record import Record
+from diffwin.intervene.record import AGREEMENT, LIKENESS, Record
 from diffwin.intervene.setup import INSIDE, Setup
+from diffwin.intervene.sharpness import sharpness
 from diffwin.levels import FloatArray
+from diffwin.probes.likeness import pixel_distance
 from diffwin.survival import RESAMPLES, resample
 
 
@@ -47,8 +48,10 @@ class Outcome:
     """What one way did to all pictures, those left alone among them.
 
     reached: the share of each label named, expected by the pilot as `expected`. kept: how often each other feature is
-    as it was. distance: from the untouched picture. sharpness: beside the untouched picture's. apart: distance and kept
-    (by feature) less those of acting inside the window, empty for that.
+    as it was. distance: from the untouched picture. sharpness: beside the untouched picture's. features: 1 less the
+    cosine with the untouched picture to an image encoder; agreement: the cosine with the prompt, and gained: that less
+    the untouched picture's; None where they were not measured. apart: each of `COMPARED` that there is, and kept (by
+    feature), less those of acting inside the window, empty for that.
     """
 
     way: Way
@@ -57,11 +60,18 @@ class Outcome:
     expected: dict[str, float]
     distance: Measured
     sharpness: Measured
+    features: Measured | None
+    agreement: Measured | None
+    gained: Measured | None
     kept: dict[str, Measured]
     apart: dict[str, Measured]
 
     def meets(self, wanted: Mapping[str, float]) -> bool:
         return all(abs(self.reached[label].value - share) <= WITHIN for label, share in wanted.items())
+
+
+COMPARED = ("distance", "features", "agreement")
+"""What ways differ in, besides what each keeps of other features."""
 
 
 def ways_of(setup: Setup, record: Record, feature: str) -> list[Way]:
@@ -88,38 +98,37 @@ def outcomes(setup: Setup, record: Record, feature: str, ways: Sequence[Way]) ->
     weights = np.concatenate([np.ones((1, len(setup.images))), resample(len(setup.images), RESAMPLES, 0)])
     draws = [{name: means(values[None], weights)[:, 0] for name, values in table.items()} for table in tables]
     first = draws[[way.name for way in ways].index(INSIDE)]
-    gaps = [{f"less {name}": each[name] - first[name] for name in _compared(others)} for each in draws]
-    whole = [each | gap for each, gap in zip(draws, gaps, strict=True)]
-    counted = [not name.endswith(("distance", "sharpness")) for each in whole for name in each]
+    differ = [name for name in (*COMPARED, *(f"kept {each}" for each in others)) if name in tables[0]]
+    whole = [each | {f"less {name}": each[name] - first[name] for name in differ} for each in draws]
+    counted = ["share " in name or "kept " in name for each in whole for name in each]
     stacked = np.stack([column for each in whole for column in each.values()], axis=1)
     cells = measured(stacked, len(setup.images), counted)
     found = []
-    for way, table, names in zip(ways, tables, whole, strict=True):
+    for way, names in zip(ways, whole, strict=True):
         mine, cells = dict(zip(names, cells, strict=False)), cells[len(names) :]
-        found.append(_outcome(way, mine, named, others, setup.labels[feature], table))
+        apart = {} if way.name == INSIDE else {name: mine[f"less {name}"] for name in differ}
+        found.append(_outcome(way, mine, apart, named, others, setup.labels[feature]))
     return found
-
-
-def _compared(others: Sequence[str]) -> list[str]:
-    return ["distance", *(f"kept {name}" for name in others)]
 
 
 def _outcome(
     way: Way,
     cells: Mapping[str, Measured],
+    apart: dict[str, Measured],
     named: Sequence[str],
     others: Sequence[str],
     labels: Sequence[str],
-    table: Mapping[str, FloatArray],
 ) -> Outcome:
-    apart = {} if way.name == INSIDE else {name: cells[f"less {name}"] for name in _compared(others)}
     return Outcome(
         way,
         float(np.mean(way.done > 0)),
         {label: cells[f"share {label}"].within(0, 1) for label in named},
         {label: float(way.rule.expected[labels.index(label)]) for label in named},
-        cells["distance"],
+        cells["distance"].within(0, np.inf),
         cells["sharpness"],
+        cells["features"].within(0, np.inf) if "features" in cells else None,
+        cells.get("agreement"),
+        cells.get("gained"),
         {name: cells[f"kept {name}"].within(0, 1) for name in others},
         apart,
     )
@@ -137,7 +146,24 @@ def _columns(
         then = _after(record, way, name, setup.images)
         found[f"kept {name}"] = np.where((now >= 0) & (then >= 0), (now == then).astype(float), np.nan)
     apart, sharper = _changes(setup, record, way)
-    return found | {"distance": apart, "sharpness": sharper}
+    return found | {"distance": apart, "sharpness": sharper} | _encoded(setup, record, way)
+
+
+def _encoded(setup: Setup, record: Record, way: Way) -> dict[str, FloatArray]:
+    """What an image encoder makes of each image once the way has acted, where that was measured."""
+
+    def read(what: str, arm: Arm) -> FloatArray:
+        return record.measured(what, arm, record.space, setup.images)
+
+    def after(what: str) -> FloatArray:
+        return np.stack([read(what, arm) for arm in way.arms])[way.done, np.arange(len(setup.images))]
+
+    found = {}
+    if np.isfinite(read(LIKENESS, setup.untouched)).any():
+        found["features"] = np.maximum(1 - after(LIKENESS), 0.0)
+    if np.isfinite(before := read(AGREEMENT, setup.untouched)).any():
+        found |= {"agreement": after(AGREEMENT), "gained": after(AGREEMENT) - before}
+    return found
 
 
 def _is(labels: Ints, label: int) -> FloatArray:
@@ -163,7 +189,7 @@ def _changes(setup: Setup, record: Record, way: Way) -> tuple[FloatArray, FloatA
     if both:
         then = record.pictures([(way.arm(at), setup.images[at]) for at in both])
         now = record.pictures([(setup.untouched, setup.images[at]) for at in both])
-        apart[both] = distance(then, now)
+        apart[both] = pixel_distance(then, now)
         sharper[both] = sharpness(then) / np.maximum(sharpness(now), 1e-6)
     return apart, sharper
 

@@ -98,7 +98,7 @@ def _test(found: Found, attribute: Attribute, test: SwitchTest) -> dict[str, Any
         "window": {**_where(found, test.design.window), "effect": vars(test.window)},
         "throughout": vars(test.throughout),
         "inside": vars(test.inside),
-        "outside": None if test.outside is None else vars(test.outside),
+        "outside": _told(test.outside),
         "inside_less": {side.value: vars(gap) for side, gap in test.gaps.items()},
         "compared": [
             {**_where(found, interval), "place": place.value, "effect": vars(effect)}
@@ -125,6 +125,7 @@ def _balancing(found: Found, feature: str) -> dict[str, Any]:
         "feature": feature,
         "wanted": found.wanted(feature),
         "images": found.setup.asked.images,
+        "features_of": found.record.space,
         "ways": [_outcome(found, feature, each) for each in found.balanced[feature]],
     }
 
@@ -140,9 +141,16 @@ def _outcome(found: Found, feature: str, outcome: Outcome) -> dict[str, Any]:
         "met": outcome.meets(found.wanted(feature)),
         "distance": vars(outcome.distance),
         "sharpness": vars(outcome.sharpness),
+        "feature_distance": _told(outcome.features),
+        "agreement": _told(outcome.agreement),
+        "agreement_gained": _told(outcome.gained),
         "kept": {name: vars(share) for name, share in outcome.kept.items()},
         "less_inside": {name: vars(gap) for name, gap in outcome.apart.items()},
     }
+
+
+def _told(value: Measured | None) -> dict[str, float] | None:
+    return None if value is None else vars(value)
 
 
 def effect_table(found: Found) -> pd.DataFrame:
@@ -186,6 +194,8 @@ def _balances(found: Found) -> Iterator[dict[str, Any]]:
             numbers = {f"share of {label}": value for label, value in each.reached.items()}
             numbers |= {"distance": each.distance, "sharpness": each.sharpness}
             numbers |= {f"{label} kept": value for label, value in each.kept.items()}
+            encoded = {"features": each.features, "agreement": each.agreement, "agreement gained": each.gained}
+            numbers |= {name: value for name, value in encoded.items() if value is not None}
             numbers |= {f"{what}, less inside the window": gap for what, gap in each.apart.items()}
             for number, value in numbers.items():
                 yield {**name, "number": number, "value": value.value, **_bounds(value)}

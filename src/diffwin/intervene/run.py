@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from diffwin.errors import BadInput
 from diffwin.intervene.asked import Asked
 from diffwin.intervene.generate import Progress, Wanted, cost, generate, lacking
+from diffwin.intervene.likeness import measure_likeness
 from diffwin.intervene.outcome import Way, ways_of
 from diffwin.intervene.record import Record
 from diffwin.intervene.report.page import write_pages
@@ -52,6 +53,9 @@ def intervene(
             for arm, images in each.wanted(setup.images).items():
                 wanted[arm] = sorted({*wanted.get(arm, []), *images})
         maker.make(wanted, ledger)
+        if ways:
+            to_balance = {setup.untouched: setup.images, **wanted}
+            measure_likeness(setup, ledger, to_balance, device)
         found = find(setup, Record(ledger), ways)
     write_tables(found, folder)
     write_pages(found, folder)

@@ -32,13 +32,11 @@ def audit(plan: PrivacyPlan, out: Path, *, progress: Progress = lambda done, tot
     subjects = read_subjects(plan)
     from diffwin.privacy.bench import Bench
     from diffwin.privacy.measure import measure
-    from diffwin.privacy.spaces import choose_space
+    from diffwin.probes.spaces import choose_space
     from diffwin.process.load import load
 
     process = load(plan.model, **plan.choices())
-    space = choose_space(
-        plan.features, describe(plan.model).probes, takes_prompt=process.takes_prompt, device=plan.device
-    )
+    space = choose_space(plan.features, describe(plan.model).probes, usual=process.takes_prompt, device=plan.device)
     if not process.takes_prompt:
         subjects = subjects.untold()
     _check_captions(process, subjects)

@@ -73,4 +73,5 @@ def clip_space(definition: Definition | None, device: str) -> Space:
         lambda pictures: np.asarray(encoder.embed(pictures).double().numpy()),
         model if shipped else str(folder),
         pretrained,
+        lambda texts: np.asarray(encoder.embed_texts(texts).double().numpy()),
     )

@@ -5,7 +5,7 @@ Two distances are made one by a ruler, by which pictures are called the same or 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,12 +26,14 @@ class Space:
     """`embed` maps uint8 RGB (n, h, w, 3) to unit vectors (n, d); a distance is 1 less their cosine.
 
     `model` and `pretrained` name a CLIP model as a probe's definition does; None for a space that needs none.
+    `embed_texts` maps texts into the same space, where the space has a place for them.
     """
 
     name: str
     embed: Callable[[Pixels], FloatArray]
     model: str | None = None
     pretrained: str | None = None
+    embed_texts: Callable[[Sequence[str]], FloatArray] | None = None
 
 
 def structure(pictures: Pixels) -> FloatArray:

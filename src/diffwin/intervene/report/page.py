@@ -34,6 +34,9 @@ METHODS: Final = (
     "those read in the pictures at hand.",
     "Unlike before: root mean square difference from the untouched picture, 1 being black against white, on average "
     "over all pictures, those left alone among them. Sharpness: mean absolute Laplacian, untouched being 1.",
+    "Unlike before in features: 1 less the cosine of the picture and the untouched one, as an image encoder sees them: "
+    "that of the run's own probes, or else pictures averaged to 16 pixels a side. Agreement with the prompt: cosine of "
+    "picture and prompt to the same encoder (CLIP score, Hessel et al. 2021), less the untouched picture's.",
     "The warm-up set by hand acts from a fixed step to the end, as Fair Diffusion does (Friedrich et al. 2023, "
     "edit_warmup_steps = 10).",
 )

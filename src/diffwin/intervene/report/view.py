@@ -8,7 +8,7 @@ from functools import partial
 
 from diffwin.intervene.arms import Arm
 from diffwin.intervene.asked import Attribute
-from diffwin.intervene.effects import SwitchTest
+from diffwin.intervene.effects import Measured, SwitchTest
 from diffwin.intervene.intervals import Interval, edges
 from diffwin.intervene.outcome import Outcome
 from diffwin.intervene.report import figures, words
@@ -50,26 +50,21 @@ class TestView:
     strips: list[Strip]
 
 
-@dataclass(frozen=True)
-class BalanceRow:
-    way: str
-    steps: str
-    acted: str
-    reached: list[str]
-    met: bool
-    cells: list[str]
+Lines = list[tuple[str, list[str]]]
+"""A table's rows: the head, then a cell a way of balancing."""
 
 
 @dataclass(frozen=True)
 class BalanceView:
+    """ways: the heads of the columns of `lines`; those of `gaps` lack the first, which they are taken from."""
+
     look: Look
     wanted: str
     said: list[list[Piece]]
-    labels: list[str]
-    columns: list[str]
-    rows: list[BalanceRow]
-    gaps: list[tuple[str, list[str]]]
-    gap_columns: list[str]
+    encoder: str
+    ways: list[str]
+    lines: Lines
+    gaps: Lines
     plot: Plot
 
 
@@ -178,24 +173,18 @@ class _Maker:
 
     def balance(self, feature: str, outcomes: Sequence[Outcome]) -> BalanceView:
         wanted = self.found.wanted(feature)
-        others = list(outcomes[0].kept)
-        columns = ["unlike before", "sharpness", *(f"{self.names[name]} kept" for name in others)]
-        kept = [f"kept {name}" for name in others]
-        gaps = [
-            (each.way.name, [words.number(each.apart["distance"]), *(words.points(each.apart[name]) for name in kept)])
-            for each in outcomes
-            if each.apart
-        ]
         stem = f"balance-{list(self.found.balanced).index(feature) + 1}"
         return BalanceView(
             self.looks[feature],
             ", ".join(f"{label} {percent(value)}" for label, value in wanted.items()),
             list(words.balanced(feature, outcomes, wanted, self.names)),
-            list(wanted),
-            columns,
-            [self._balance_row(feature, each) for each in outcomes],
-            gaps,
-            ["unlike before", *(f"{self.names[name]} kept" for name in others)],
+            words.encoder(self.found.record.space, outcomes[0]),
+            [each.way.name for each in outcomes],
+            list(self._lines(outcomes, wanted)),
+            [
+                (self._what(name), [_gap(name, each.apart[name]) for each in outcomes[1:]])
+                for name in outcomes[-1].apart
+            ],
             plot_of(
                 stem,
                 f"Shares reached and what is kept of the pictures, balancing {self.names[feature]}.",
@@ -203,17 +192,24 @@ class _Maker:
             ),
         )
 
-    def _balance_row(self, feature: str, outcome: Outcome) -> BalanceRow:
-        cells = [words.number(outcome.distance), words.number(outcome.sharpness)]
-        cells += [words.share(value) for value in outcome.kept.values()]
-        return BalanceRow(
-            outcome.way.name,
-            self._steps(outcome.way.where),
-            percent(outcome.acted),
-            [words.share(value) for value in outcome.reached.values()],
-            outcome.meets(self.found.wanted(feature)),
-            cells,
-        )
+    def _lines(self, outcomes: Sequence[Outcome], wanted: dict[str, float]) -> Iterator[tuple[str, list[str]]]:
+        yield f"steps of {self.found.setup.grid.top}", [self._steps(each.way.where) for each in outcomes]
+        yield "acted on", [percent(each.acted) for each in outcomes]
+        for label in wanted:
+            yield f"share of {label}", [words.share(each.reached[label]) for each in outcomes]
+        yield "reached", ["yes" if each.meets(wanted) else "no" for each in outcomes]
+        yield self._what("distance"), [words.number(each.distance) for each in outcomes]
+        if encoded := [each.features for each in outcomes if each.features is not None]:
+            yield self._what("features"), list(map(words.number, encoded))
+        if gained := [each.gained for each in outcomes if each.gained is not None]:
+            yield self._what("agreement"), [words.number(each, "+.3f") for each in gained]
+        yield "sharpness", [words.number(each.sharpness) for each in outcomes]
+        for name in outcomes[0].kept:
+            yield self._what(f"kept {name}"), [words.share(each.kept[name]) for each in outcomes]
+
+    def _what(self, name: str) -> str:
+        """The head of a row."""
+        return _HEADS.get(name) or f"{self.names[name.removeprefix('kept ')]} kept"
 
     def settings(self) -> Iterator[tuple[str, str]]:
         setup, record = self.found.setup, self.found.record
@@ -239,3 +235,17 @@ class _Maker:
         for attribute, test in self.found.tests:
             if test.bases < self.found.setup.asked.bases:
                 yield f"{attribute.name} rests on {test.bases} pictures that could be read in every arm."
+
+
+_HEADS = {
+    "distance": "unlike before",
+    "features": "unlike before in features",
+    "agreement": "agreement with prompt, change",
+}
+
+
+def _gap(name: str, gap: Measured) -> str:
+    """A difference from acting inside the window: of shares in points, of other numbers as it is."""
+    if name.startswith("kept "):
+        return words.points(gap)
+    return words.number(gap, "+.3f")

@@ -35,9 +35,21 @@ def share(value: Measured) -> str:
     return f"{percent(value.value)} ({percent(max(value.low, 0))} to {percent(min(value.high, 1))})"
 
 
-def number(value: Measured) -> str:
-    """A plain number with its interval."""
-    return f"{value.value:.3f} ({value.low:.3f} to {value.high:.3f})".replace("-", "\N{MINUS SIGN}")
+def number(value: Measured, form: str = ".3f") -> str:
+    """A plain number with its interval; "+.3f" shows the sign of a change."""
+    told, low, high = (format(each, form) for each in (value.value, value.low, value.high))
+    return f"{told} ({low} to {high})".replace("-", "\N{MINUS SIGN}")
+
+
+def encoder(space: str | None, outcome: Outcome) -> str:
+    """Which features pictures are compared in, and how well the untouched ones agree with their prompt."""
+    if outcome.features is None:
+        return ""
+    told = f"Features are those of {space}; unlike is 1 less the cosine."
+    if outcome.agreement is None or outcome.gained is None:
+        return told
+    before = f"{outcome.agreement.value - outcome.gained.value:.3f}".replace("-", "\N{MINUS SIGN}")
+    return f"{told} Untouched, the pictures agree with their prompt at a cosine of {before}."
 
 
 def tested(attribute: Attribute, test: SwitchTest, top: int, names: dict[str, str]) -> list[Piece]:
@@ -92,8 +104,8 @@ def _kept(outcome: Outcome, names: dict[str, str]) -> list[Piece]:
         return []
     worse, better = [], []
     for name, gap in outcome.apart.items():
-        word = "the picture as a whole" if name == "distance" else f"the {names[name.removeprefix('kept ')]}"
-        lost = gap if name == "distance" else Measured(-gap.value, -gap.high, -gap.low)
+        word = _WHOLE.get(name) or f"the {names[name.removeprefix('kept ')]}"
+        lost = gap if name in _DISTANCES else Measured(-gap.value, -gap.high, -gap.low)
         if lost.low > 0:
             worse.append(word)
         elif lost.high < 0:
@@ -104,6 +116,14 @@ def _kept(outcome: Outcome, names: dict[str, str]) -> list[Piece]:
     if better:
         told.append(f" Beyond chance it keeps more of {_listed(better)}.")
     return [Piece("".join(told) or " What it keeps differs by no more than chance.")]
+
+
+_DISTANCES = {"distance", "features"}
+_WHOLE = {
+    "distance": "the picture as a whole",
+    "features": "what an encoder sees in it",
+    "agreement": "the agreement with the prompt",
+}
 
 
 def _listed(words: Sequence[str]) -> str:
