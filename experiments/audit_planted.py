@@ -22,11 +22,11 @@ from cards import table
 from diffwin.audit.carry import audit, plans
 from diffwin.audit.result import Audit, Scale
 from diffwin.audit.save import save
-from diffwin.audit.shares import Shares
 from diffwin.audit.suite import Item, Suite, load_suite
 from diffwin.audit.verdict import Verdict
 from diffwin.plan import Plan
 from diffwin.run import run
+from diffwin.shares import Shares
 from emoji_planted import PLANTED
 
 OTHER_SEED: Final = 1

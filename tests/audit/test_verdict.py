@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from diffwin.audit.shares import Shares
 from diffwin.audit.verdict import FALSE_FINDINGS, FEWEST, Case, Severity, Verdict, judge, ranked
 from diffwin.correction import Correction
+from diffwin.shares import Shares
 
 LABELS = ("woman", "man")
 PARITY = dict.fromkeys(LABELS, 0.5)

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from audit_planted import _said, holds, planted
-from diffwin.audit.shares import Shares
 from diffwin.audit.verdict import Verdict
 from diffwin.correction import Correction
+from diffwin.shares import Shares
 from emoji_planted import GENDERS, shares
 
 RECORD = dict(zip(GENDERS, shares("pilot", "gender"), strict=True))

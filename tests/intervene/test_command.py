@@ -64,6 +64,8 @@ def test_the_folder_holds_what_was_found(done: Path) -> None:
     assert test["compared"][0]["place"] == "inside"
     assert test["verdict"] in {"confirmed", "not confirmed", "no room"}
     assert test["throughout"]["value"] > 0.3  # a prompt that names the tone is followed
+    assert test["uncorrected"] == ""  # emoji-skin-tone's errors were measured, and are few
+    assert test["corrected"]["throughout"]["value"] == pytest.approx(test["throughout"]["value"], abs=0.03)
     [balancing] = found["balancing"]
     assert [way["way"] for way in balancing["ways"]] == ["inside the window", "at all steps", "after the warm-up"]
     for way in balancing["ways"]:
@@ -73,6 +75,8 @@ def test_the_folder_holds_what_was_found(done: Path) -> None:
     assert balancing["ways"][1]["distance"]["value"] > 0
     effects, balance = (pd.read_csv(done / name) for name in ("effects.csv", "balance.csv"))
     assert {"the whole window", "all steps", "inside, compared"} <= set(effects["lies"])
+    assert list(effects.columns)[-3:] == ["corrected", "corrected_low", "corrected_high"]
+    assert np.isfinite(effects["corrected"]).all()
     assert set(balance["way"]) == {way["way"] for way in balancing["ways"]}
     for name in ("report.html", "report.md", "figures/effects.svg", "figures/effects.png"):
         assert (done / name).stat().st_size > 500, name

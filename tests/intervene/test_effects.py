@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from diffwin.correction import Correction
 from diffwin.intervene.effects import Measured, SwitchTest, Twins, Verdict, measured, switch_tests
 from diffwin.intervene.intervals import Design, Interval, Place
 from diffwin.survival import resample
@@ -132,3 +134,83 @@ def test_a_curve_on_fewer_pictures_takes_nothing_from_the_verdict() -> None:
 def test_an_interval_is_held_inside_what_a_share_can_be() -> None:
     assert Measured(0.99, 0.96, 1.02).within(0, 1) == Measured(0.99, 0.96, 1.0)
     assert Measured(0.01, -0.02, 0.04).within(0, 1) == Measured(0.01, 0.0, 0.04)
+
+
+MATRIX = np.array([[0.80, 0.05, 0.15], [0.02, 0.93, 0.05], [0.10, 0.08, 0.82]])
+"""P(read | true) of three labels."""
+SAMPLES = 400
+"""Samples behind each row, as the probe's error was measured."""
+MISREAD = (0.0, 0.1, 0.4, 0.3, 0.05, 0.0, 0.6, 0.65)
+
+
+def misread(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """What a probe with these errors reads, independently from picture to picture."""
+    return np.asarray((rng.random(labels.shape)[..., None] > MATRIX.cumsum(axis=1)[labels]).sum(axis=-1), np.int64)
+
+
+def drawn(effects: tuple[float, ...], bases: int, rng: np.random.Generator) -> Twins:
+    """Three labels with shares .5, .3, .2, label 1 given to so many of the others that its share moves by an effect."""
+    before = rng.choice(3, bases, p=[0.5, SHARE, 0.2])
+    turned = rng.random((len(effects), bases)) < np.array(effects)[:, None] / (1 - SHARE)
+    return Twins(1, misread(before, rng), misread(np.where(turned, 1, before), rng))
+
+
+def measured_errors(rng: np.random.Generator) -> Correction:
+    """The matrix as labelled pictures show it."""
+    return Correction(np.array([rng.multinomial(SAMPLES, row) / SAMPLES for row in MATRIX]), (SAMPLES,) * 3)
+
+
+def bars(test: SwitchTest) -> list[Measured]:
+    return [*test.compared, test.window, test.throughout]
+
+
+def test_effects_that_were_misread_are_recovered() -> None:
+    """Readings shrink the effects; corrected by the true matrix they are those planted, within 4 standard errors."""
+    rng = np.random.default_rng(9)
+    [found] = switch_tests([drawn(MISREAD, 4000, rng)], [PLAN], [Correction(MATRIX)], resamples=200)
+    assert found.corrected is not None
+    most = np.abs(np.linalg.inv(MATRIX)[:, 1]).max()
+    for read, better, true in zip(bars(found), bars(found.corrected), MISREAD, strict=True):
+        assert abs(better.value - true) <= 4 * 2 * most / np.sqrt(4000)
+        if true >= 0.3:
+            assert read.value < true - 0.03
+            assert read.high < better.value
+    assert found.corrected.verdict is Verdict.CONFIRMED
+
+
+def test_corrected_intervals_hold_all_effects_at_once_as_often_as_promised() -> None:
+    rng, held, read_held, studies = np.random.default_rng(10), 0, 0, 200
+    for study in range(studies):
+        twins, known = drawn(MISREAD, 120, rng), measured_errors(rng)
+        [found] = switch_tests([twins], [PLAN], [known], seed=study, resamples=300)
+        assert found.corrected is not None
+        held += all(bar.low <= t <= bar.high for bar, t in zip(bars(found.corrected), MISREAD, strict=True))
+        read_held += all(bar.low <= t <= bar.high for bar, t in zip(bars(found), MISREAD, strict=True))
+    assert held / studies >= 0.95 - 4 * np.sqrt(0.05 * 0.95 / studies)
+    assert read_held < held
+
+
+def test_correcting_confirms_no_window_that_does_nothing() -> None:
+    rng, false, studies = np.random.default_rng(11), 0, 200
+    for study in range(studies):
+        [found] = switch_tests([drawn((0.2,) * 8, 60, rng)], [PLAN], [measured_errors(rng)], seed=study, resamples=200)
+        false += found.corrected is not None and found.corrected.verdict is Verdict.CONFIRMED
+    assert false / studies <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / studies)
+
+
+def test_a_probe_without_errors_corrects_nothing() -> None:
+    rng = np.random.default_rng(12)
+    [found] = switch_tests([simulated((0.2,) * 8, 50, rng)], [PLAN], [Correction(np.eye(2))])
+    assert found.corrected is not None
+    for read, better in zip(bars(found), bars(found.corrected), strict=True):
+        assert (better.value, better.low, better.high) == pytest.approx((read.value, read.low, read.high))
+
+
+def test_only_what_is_known_is_corrected_and_what_was_read_stays_as_it_is() -> None:
+    rng = np.random.default_rng(13)
+    twins = [drawn(MISREAD, 80, rng), drawn(MISREAD, 80, rng)]
+    first, second = switch_tests(twins, [PLAN] * 2, [None, Correction(MATRIX)], resamples=100)
+    plain = switch_tests(twins, [PLAN] * 2, resamples=100)
+    assert first.corrected is None
+    assert second.corrected is not None
+    assert [bars(each) for each in (first, second)] == [bars(each) for each in plain]

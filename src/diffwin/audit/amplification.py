@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffwin.audit.shares import Shares
+from diffwin.shares import Shares
 from diffwin.survival import t_quantile
 from diffwin.window import CONFIDENCE
 

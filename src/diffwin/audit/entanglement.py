@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import entr
 
-from diffwin.audit.shares import Shares
 from diffwin.estimate import Estimate
 from diffwin.levels import FloatArray
 from diffwin.monotone import rises
+from diffwin.shares import Shares
 from diffwin.survival import t_quantile
 from diffwin.trials import ALL
 from diffwin.window import CONFIDENCE

@@ -14,7 +14,6 @@ from diffwin.audit.amplification import Amplification, Amplified, amplified, sum
 from diffwin.audit.entanglement import Coefficient, Fixed, coefficient, fixed_at_decision
 from diffwin.audit.groups import Asymmetry, asymmetries, survival_by_group
 from diffwin.audit.reference import Shares as Reference
-from diffwin.audit.shares import Shares
 from diffwin.audit.suite import Item, Suite
 from diffwin.audit.transitions import NetFlow, Transitions, net_flows, transitions
 from diffwin.audit.verdict import Case, Judgement, judge, ranked
@@ -23,6 +22,7 @@ from diffwin.estimate import Estimate
 from diffwin.intervene.results import Found
 from diffwin.order import Pair
 from diffwin.results import Run, corrections_of
+from diffwin.shares import Shares
 from diffwin.survival import Readings
 from diffwin.trials import ALL
 from diffwin.window import Window

@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from scipy.stats import false_discovery_control
 
-from diffwin.audit.shares import Shares
+from diffwin.shares import Shares
 
 FALSE_FINDINGS = 0.05
 FEWEST = 20

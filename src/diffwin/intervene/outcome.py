@@ -11,6 +11,7 @@ from diffwin.intervene.arms import Arm
 from diffwin.intervene.asked import WITHIN, Attribute
 from diffwin.intervene.balance import Policy, assigned, policy, shares_of, transitions
 from diffwin.intervene.effects import Ints, Measured, means, measured
+from diffwin.intervene.errors import Errors
 from diffwin.intervene.intervals import Interval
 from diffwin.intervene.record import AGREEMENT, LIKENESS, Record
 from diffwin.intervene.setup import INSIDE, Setup
@@ -47,7 +48,8 @@ class Way:
 class Outcome:
     """What one way did to all pictures, those left alone among them.
 
-    reached: the share of each label named, expected by the pilot as `expected`. kept: how often each other feature is
+    reached: the share of each label named, expected by the pilot as `expected`; corrected: the same without the
+    probe's errors, empty where they are not known. kept: how often each other feature is
     as it was. distance: from the untouched picture. sharpness: beside the untouched picture's. features: 1 less the
     cosine with the untouched picture to an image encoder; agreement: the cosine with the prompt, and gained: that less
     the untouched picture's; None where they were not measured. apart: each of `COMPARED` that there is, and kept (by
@@ -57,6 +59,7 @@ class Outcome:
     way: Way
     acted: float
     reached: dict[str, Measured]
+    corrected: dict[str, Measured]
     expected: dict[str, float]
     distance: Measured
     sharpness: Measured
@@ -90,25 +93,44 @@ def ways_of(setup: Setup, record: Record, feature: str) -> list[Way]:
     return found
 
 
-def outcomes(setup: Setup, record: Record, feature: str, ways: Sequence[Way]) -> list[Outcome]:
+def outcomes(setup: Setup, record: Record, feature: str, ways: Sequence[Way], errors: Errors) -> list[Outcome]:
     """What the ways did, with intervals that hold for the whole table at once."""
     named = [each.label for each in setup.asked.targets if each.feature == feature]
     others = [name for name in setup.labels if name != feature]
     tables = [_columns(setup, record, feature, way, named, others) for way in ways]
     weights = np.concatenate([np.ones((1, len(setup.images))), resample(len(setup.images), RESAMPLES, 0)])
     draws = [{name: means(values[None], weights)[:, 0] for name, values in table.items()} for table in tables]
+    if errors.to_undo is not None:
+        inverses, labels = errors.to_undo.inverses(RESAMPLES, 0), setup.labels[feature]
+        for each, way in zip(draws, ways, strict=True):
+            shares = corrected_shares(_after(record, way, feature, setup.images), weights, inverses)
+            each |= {f"corrected share {name}": shares[:, labels.index(name)] for name in named}
     first = draws[[way.name for way in ways].index(INSIDE)]
     differ = [name for name in (*COMPARED, *(f"kept {each}" for each in others)) if name in tables[0]]
     whole = [each | {f"less {name}": each[name] - first[name] for name in differ} for each in draws]
-    counted = ["share " in name or "kept " in name for each in whole for name in each]
+    largest = 1.0 if errors.to_undo is None else float(np.ptp(errors.to_undo.inverse, axis=0).max())
+    steps = [_step(name, largest) for each in whole for name in each]
     stacked = np.stack([column for each in whole for column in each.values()], axis=1)
-    cells = measured(stacked, len(setup.images), counted)
+    cells = measured(stacked, len(setup.images), steps)
     found = []
     for way, names in zip(ways, whole, strict=True):
         mine, cells = dict(zip(names, cells, strict=False)), cells[len(names) :]
         apart = {} if way.name == INSIDE else {name: mine[f"less {name}"] for name in differ}
         found.append(_outcome(way, mine, apart, named, others, setup.labels[feature]))
     return found
+
+
+def _step(name: str, corrected: float) -> float:
+    """What one image adds to a column that counts images; 0 for one that does not."""
+    if name.startswith("corrected "):
+        return corrected
+    return float("share " in name or "kept " in name)
+
+
+def corrected_shares(after: Ints, weights: FloatArray, inverses: FloatArray) -> FloatArray:
+    """Shares (1 + R, labels) without the probe's errors under weights (1 + R, images), with an inverse for each row."""
+    read = means(np.stack([_is(after, label) for label in range(inverses.shape[1])]), weights)
+    return np.asarray(np.einsum("rj,rjk->rk", read, inverses))
 
 
 def _outcome(
@@ -123,6 +145,7 @@ def _outcome(
         way,
         float(np.mean(way.done > 0)),
         {label: cells[f"share {label}"].within(0, 1) for label in named},
+        {label: value.within(0, 1) for label in named if (value := cells.get(f"corrected share {label}")) is not None},
         {label: float(way.rule.expected[labels.index(label)]) for label in named},
         cells["distance"].within(0, np.inf),
         cells["sharpness"],

@@ -14,6 +14,7 @@ import pandas as pd
 from diffwin.files import safe_cells, write_whole
 from diffwin.intervene.asked import Attribute
 from diffwin.intervene.effects import Measured, SwitchTest, Twins, switch_tests
+from diffwin.intervene.errors import known_errors
 from diffwin.intervene.intervals import Interval
 from diffwin.intervene.outcome import Outcome, Way, outcomes
 from diffwin.intervene.record import Record
@@ -32,6 +33,8 @@ class Found:
     record: Record
     tests: Sequence[tuple[Attribute, SwitchTest]]
     balanced: Mapping[str, Sequence[Outcome]]
+    uncorrected: Mapping[str, str]
+    """Why there is nothing corrected for the probe's errors, by feature; '' where there is, or where it makes none."""
 
     def wanted(self, feature: str) -> dict[str, float]:
         return {each.label: each.share for each in self.setup.asked.targets if each.feature == feature}
@@ -42,9 +45,12 @@ def find(setup: Setup, record: Record, ways: Mapping[str, Sequence[Way]]) -> Fou
     attributes = setup.asked.attributes
     twins = [_twins(setup, record, each) for each in attributes]
     designs = [setup.design(each.feature) for each in attributes]
-    tests = switch_tests(twins, designs, seed=setup.run.plan.seed)
-    balanced = {feature: outcomes(setup, record, feature, mine) for feature, mine in ways.items()}
-    return Found(setup, record, list(zip(attributes, tests, strict=True)), balanced)
+    known = {feature: known_errors(setup, record, feature) for feature in setup.windows}
+    undone = [known[each.feature].to_undo for each in attributes]
+    tests = switch_tests(twins, designs, undone, seed=setup.run.plan.seed)
+    balanced = {feature: outcomes(setup, record, feature, mine, known[feature]) for feature, mine in ways.items()}
+    why = {feature: each.uncorrected for feature, each in known.items()}
+    return Found(setup, record, list(zip(attributes, tests, strict=True)), balanced, why)
 
 
 def _twins(setup: Setup, record: Record, attribute: Attribute) -> Twins:
@@ -92,9 +98,18 @@ def switch_tests_told(found: Found) -> list[dict[str, Any]]:
 def _test(found: Found, attribute: Attribute, test: SwitchTest) -> dict[str, Any]:
     return {
         **vars(attribute),
+        "bases": test.bases,
+        **_effects_told(found, test),
+        "corrected": None if test.corrected is None else _effects_told(found, test.corrected),
+        "uncorrected": found.uncorrected[attribute.feature],
+    }
+
+
+def _effects_told(found: Found, test: SwitchTest) -> dict[str, Any]:
+    """The numbers of one test, as read or corrected."""
+    return {
         "verdict": test.verdict.value,
         "apart": test.apart,
-        "bases": test.bases,
         "window": {**_where(found, test.design.window), "effect": vars(test.window)},
         "throughout": vars(test.throughout),
         "inside": vars(test.inside),
@@ -137,6 +152,7 @@ def _outcome(found: Found, feature: str, outcome: Outcome) -> dict[str, Any]:
         **_where(found, way.where),
         "acted": outcome.acted,
         "reached": {label: vars(share) for label, share in outcome.reached.items()},
+        "reached_corrected": {label: vars(share) for label, share in outcome.corrected.items()},
         "expected": outcome.expected,
         "met": outcome.meets(found.wanted(feature)),
         "distance": vars(outcome.distance),
@@ -163,18 +179,27 @@ def _effects(found: Found) -> Iterator[dict[str, Any]]:
     for attribute, test in found.tests:
         names = {"prompt": setup.asked.prompt, "feature": attribute.feature, "label": attribute.label}
         names["other_prompt"] = attribute.prompt
-        for span, kind, effect in effect_rows(test):
-            yield {**names, **_where(found, span), "lies": kind, "effect": effect.value, **_bounds(effect)}
+        corrected = [None] * len(effect_rows(test)) if test.corrected is None else effect_rows(test.corrected)
+        for (span, kind, effect), beside in zip(effect_rows(test), corrected, strict=True):
+            row = {**names, **_where(found, span), "lies": kind, "effect": effect.value, **_bounds(effect)}
+            value = None if beside is None else beside[2]
+            yield row | {name: getattr(value, at, np.nan) for name, at in _CORRECTED.items()}
 
 
-def effect_rows(test: SwitchTest) -> Iterator[tuple[Interval, str, Measured]]:
+_CORRECTED = {"corrected": "value", "corrected_low": "low", "corrected_high": "high"}
+
+
+def effect_rows(test: SwitchTest) -> list[tuple[Interval, str, Measured]]:
     """Every interval acted in, where it lies in words, and its effect: those compared, the whole, those that slide."""
-    for (place, interval), effect in zip(test.design.compared, test.compared, strict=True):
-        yield interval, f"{place.value}, compared", effect
-    yield test.design.window, "the whole window", test.window
-    yield test.design.throughout, "all steps", test.throughout
-    for interval, place, effect in zip(test.design.sliding, test.design.places, test.effects, strict=True):
-        yield interval, f"{place.value}, sliding", effect
+    design = test.design
+    compared = zip(design.compared, test.compared, strict=True)
+    slide = zip(design.sliding, design.places, test.effects, strict=True)
+    return [
+        *((interval, f"{place.value}, compared", effect) for (place, interval), effect in compared),
+        (design.window, "the whole window", test.window),
+        (design.throughout, "all steps", test.throughout),
+        *((interval, f"{place.value}, sliding", effect) for interval, place, effect in slide),
+    ]
 
 
 def _bounds(value: Measured) -> dict[str, float]:
@@ -192,6 +217,7 @@ def _balances(found: Found) -> Iterator[dict[str, Any]]:
             name: dict[str, Any] = {"prompt": found.setup.asked.prompt, "feature": feature, "way": each.way.name}
             name |= {**_where(found, each.way.where), "acted": each.acted}
             numbers = {f"share of {label}": value for label, value in each.reached.items()}
+            numbers |= {f"share of {label}, corrected": value for label, value in each.corrected.items()}
             numbers |= {"distance": each.distance, "sharpness": each.sharpness}
             numbers |= {f"{label} kept": value for label, value in each.kept.items()}
             encoded = {"features": each.features, "agreement": each.agreement, "agreement gained": each.gained}

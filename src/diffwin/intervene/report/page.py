@@ -23,6 +23,10 @@ METHODS: Final = (
     "before. Intervals of confidence come from resampling pictures, the same resamples for every arm; they hold at "
     "95 % for all effects shown at once, and in a second family for everything that verdicts rest on (max-T, Westfall "
     "and Young 1993).",
+    "Corrected for errors of reading: with the probe's confusion matrix M = P(read | true) measured on labelled "
+    "pictures, true shares are those read times the inverse of M (Rogan and Gladen 1978), before and after alike. The "
+    "doubt about M is in the intervals, which are a family of their own; verdicts rest on what was read. Nothing is "
+    "corrected where M is not known, or where no shares give such readings through it.",
     "Intervals of steps are equal in steps and not in log-SNR: a step under the other prompt is one application of it, "
     "so they are equal doses, and any grid can take them exactly.",
     "A window is confirmed where the effect of an interval about its decision exceeds that of equal intervals that do "

@@ -30,6 +30,7 @@ class EffectRow:
     log_snr: str
     place: str
     effect: str
+    corrected: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class TestView:
     prompt: str
     said: list[Piece]
     rows: list[EffectRow]
+    corrected: bool
     heads: list[str]
     strips: list[Strip]
 
@@ -138,12 +140,21 @@ class _Maker:
     def test(self, attribute: Attribute, test: SwitchTest, said: list[Piece]) -> TestView:
         setup = self.found.setup
         rows = [
-            EffectRow(self._steps(where), self._log_snr(where), place, words.points(value))
-            for where, place, value in effect_rows(test)
+            EffectRow(self._steps(where), self._log_snr(where), place, words.points(value), beside)
+            for (where, place, value), beside in zip(effect_rows(test), _beside(test), strict=True)
         ]
         heads = ["untouched", *(self._steps(where) for where in setup.intervals), "the window", "all steps"]
         look = self.looks[attribute.feature]
-        return TestView(look, attribute.label, attribute.prompt, said, rows, heads, self._strips(attribute))
+        return TestView(
+            look,
+            attribute.label,
+            attribute.prompt,
+            said,
+            rows,
+            test.corrected is not None,
+            heads,
+            self._strips(attribute),
+        )
 
     def _steps(self, where: Interval) -> str:
         top = self.found.setup.grid.top
@@ -197,6 +208,8 @@ class _Maker:
         yield "acted on", [percent(each.acted) for each in outcomes]
         for label in wanted:
             yield f"share of {label}", [words.share(each.reached[label]) for each in outcomes]
+            if all(each.corrected for each in outcomes):
+                yield f"share of {label}, corrected", [words.share(each.corrected[label]) for each in outcomes]
         yield "reached", ["yes" if each.meets(wanted) else "no" for each in outcomes]
         yield self._what("distance"), [words.number(each.distance) for each in outcomes]
         if encoded := [each.features for each in outcomes if each.features is not None]:
@@ -227,7 +240,9 @@ class _Maker:
         yield "seed", str(setup.run.plan.seed)
 
     def caveats(self) -> Iterator[str]:
-        yield "Shares are as the probe read them, not corrected for its errors, which shrink every effect alike."
+        for feature, why in self.found.uncorrected.items():
+            if why:
+                yield f"Shares of the {self.names[feature]} are as read, not corrected for errors of reading: {why}."
         if self.found.record.missing:
             yield f"{self.found.record.missing} pictures are missing; they count nowhere."
         if any(name in self.found.setup.run.record["sensitive"] for name in self.found.setup.windows):
@@ -242,6 +257,13 @@ _HEADS = {
     "features": "unlike before in features",
     "agreement": "agreement with prompt, change",
 }
+
+
+def _beside(test: SwitchTest) -> list[str]:
+    """The corrected effects in the order of `effect_rows`, blank where there are none."""
+    if test.corrected is None:
+        return [""] * len(effect_rows(test))
+    return [words.points(value) for _, _, value in effect_rows(test.corrected)]
 
 
 def _gap(name: str, gap: Measured) -> str:

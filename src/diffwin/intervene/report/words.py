@@ -67,7 +67,7 @@ def tested(attribute: Attribute, test: SwitchTest, top: int, names: dict[str, st
     if test.outside is not None:
         pieces.append(Piece(f", by {points(test.outside)} where they lie outside"))
     pieces.append(Piece(f". In the whole window, {_steps(window, top)}: {points(test.window)}; "))
-    return [*pieces, Piece(f"at all steps: {points(test.throughout)}."), *_beside(test)]
+    return [*pieces, Piece(f"at all steps: {points(test.throughout)}."), *_beside(test), *_corrected(test)]
 
 
 def _steps(window: Interval, top: int) -> str:
@@ -83,6 +83,18 @@ def _beside(test: SwitchTest) -> list[Piece]:
     return [Piece(f" The effect inside does not exceed that of the intervals {' and of those '.join(short)}.")]
 
 
+def _corrected(test: SwitchTest) -> Iterator[Piece]:
+    """The same numbers without the probe's errors, and whether they say the same."""
+    if (better := test.corrected) is None:
+        return
+    outside = "" if better.outside is None else f", outside {points(better.outside)}"
+    same = (
+        f"the window would be {better.verdict.value}" if better.verdict is not test.verdict else "which says the same"
+    )
+    told = f"inside {points(better.inside)}{outside}, in the whole window {points(better.window)}"
+    yield Piece(f" Corrected for errors of reading: {told}, at all steps {points(better.throughout)}; {same}.")
+
+
 def balanced(
     feature: str, outcomes: Sequence[Outcome], wanted: Mapping[str, float], names: dict[str, str]
 ) -> Iterator[list[Piece]]:
@@ -95,6 +107,9 @@ def balanced(
         pieces = head or [Piece(f"Acting {each.way.name}")]
         told = f" on {percent(each.acted)} of the pictures {met} the share asked for ({asked}, give or take "
         pieces.append(Piece(f"{told}{percent(WITHIN)}): {reached}."))
+        if each.corrected:
+            true = ", ".join(f"{label} {share(value)}" for label, value in each.corrected.items())
+            pieces.append(Piece(f" Corrected for errors of reading: {true}."))
         yield [*pieces, *_kept(each, names)]
 
 

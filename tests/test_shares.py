@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from diffwin.audit.shares import OTHERWISE, Shares
 from diffwin.correction import Correction
 from diffwin.estimate import BLIND, UNMEASURED
 from diffwin.levels import FloatArray
+from diffwin.shares import OTHERWISE, Shares
 
 EXACT = Correction(np.eye(2))
 
