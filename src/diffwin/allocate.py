@@ -122,12 +122,14 @@ class Design:
         counts[:bases, list(levels)] = np.maximum(counts[:bases, list(levels)], 1)
         return Design(counts)
 
-    def with_pairs(self, level: int, pairs: int, among: NDArray[np.int64] | None = None) -> Design:
-        """With a pair of repeats more at a level for those bases (all, or `among` some) that have the fewest there, and
-        in all."""
-        among = np.arange(self.bases) if among is None else among
+    def with_pairs(self, level: int, pairs: int) -> Design:
+        """With a pair of repeats more at a level for those bases that have the fewest there, and in all.
+
+        Whatever their labels: a level that one label alone is regenerated from would tell of all bases what is true of
+        that label.
+        """
         counts = self.counts.copy()
-        fewest = among[np.lexsort((among, counts[among].sum(axis=1), counts[among, level]))[:pairs]]
+        fewest = np.lexsort((np.arange(self.bases), counts.sum(axis=1), counts[:, level]))[:pairs]
         counts[fewest, level] += PAIR
         return Design(counts)
 
@@ -316,13 +318,9 @@ class Adaptive:
             yield gain, tried.rows(self.cost) - rows, tried
 
     def _enlargements(self, design: Design, targets: Sequence[_Target]) -> Iterator[Design]:
-        """A few pairs more at each level near a decision, of any base or of one label's."""
-        of_all = {level for each in targets if each.group == ALL for level in each.near}
-        yield from (design.with_pairs(level, min(PAIRS, design.bases)) for level in sorted(of_all))
-        for each in targets:
-            among = np.flatnonzero(each.belongs == 1)
-            if each.group != ALL and len(among):
-                yield from (design.with_pairs(level, PAIRS, among) for level in each.near)
+        """A few pairs more at each level near a decision."""
+        near = sorted({level for each in targets for level in each.near})
+        yield from (design.with_pairs(level, min(PAIRS, design.bases)) for level in near)
 
 
 def _open(estimate: Estimate) -> bool:
