@@ -18,6 +18,7 @@ from diffwin.audit.suite import Item, Suite
 from diffwin.audit.transitions import NetFlow, Transitions, net_flows, transitions
 from diffwin.audit.verdict import Case, Judgement, judge, ranked
 from diffwin.audit.windows import Pooled, pooled
+from diffwin.correction import Correction
 from diffwin.estimate import Estimate
 from diffwin.intervene.results import Found
 from diffwin.order import Pair
@@ -123,7 +124,8 @@ class Audit:
     @cached_property
     def transitions(self) -> list[Transitions]:
         """Who becomes whom, a table a prompt, sensitive feature and level."""
-        return [table for each in self._sensitive() for table in transitions(each.readings)]
+        seed = self.main.run.plan.seed
+        return [table for each in self._sensitive() for table in transitions(each.readings, self._known(each), seed)]
 
     @cached_property
     def net_flows(self) -> list[NetFlow]:
@@ -190,6 +192,12 @@ class Audit:
     def amplification(self) -> list[Amplification]:
         """The same summed up over prompts."""
         return summed_up(self.amplified)
+
+    def _known(self, each: Estimate) -> Correction | str:
+        """The errors of a probe where its readings can be corrected, shares and survival alike, or why they cannot."""
+        item = next(item for item in self.suite.items if item.prompt == each.readings.prompt)
+        shares = self.main.shares(item, each.readings.feature)
+        return each.uncorrected or shares.uncorrected or shares.correction
 
     def _sensitive(self) -> Iterator[Estimate]:
         for item in self.suite.items:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from diffwin.audit.result import Audit, Scale
+from diffwin.audit.transitions import Transitions
 from diffwin.audit.verdict import FALSE_FINDINGS, Judgement
 from diffwin.intervene.results import switch_tests_told
 from diffwin.version import VERSION
@@ -23,7 +24,19 @@ DECISIONS: Final = (
     "guidance", "name", "prompt", "feature", "sensitive", "status", "reason", "onset", "decision", "low", "high", "end",
     "step", "fraction",
 )  # fmt: skip
-TRANSITIONS: Final = ("prompt", "feature", "level", "log_snr", "before", "after", "regenerations")
+TRANSITIONS: Final = (
+    "prompt",
+    "feature",
+    "level",
+    "log_snr",
+    "before",
+    "after",
+    "regenerations",
+    "corrected",
+    "low",
+    "high",
+    "uncorrected",
+)
 
 
 def shares_table(audit: Audit) -> pd.DataFrame:
@@ -37,14 +50,21 @@ def decisions_table(audit: Audit) -> pd.DataFrame:
 
 
 def transitions_table(audit: Audit) -> pd.DataFrame:
-    """A row a prompt, sensitive feature, level and pair of labels."""
+    """A row a prompt, sensitive feature, level and pair of labels; `corrected` is the share of the level's pictures."""
     rows = [
-        (t.prompt, t.feature, t.level, t.log_snr, before, after, int(t.counts[i, j]))
+        (t.prompt, t.feature, t.level, t.log_snr, before, after, int(t.counts[i, j]), *_moved(t, i, j), t.uncorrected)
         for t in audit.transitions
         for i, before in enumerate(t.labels)
         for j, after in enumerate(t.labels)
     ]
     return pd.DataFrame(rows, columns=list(TRANSITIONS))
+
+
+def _moved(table: Transitions, before: int, after: int) -> tuple[float | None, ...]:
+    moves = table.corrected
+    if moves is None:
+        return None, None, None
+    return tuple(float(each[before, after]) for each in (moves.share, moves.low, moves.high))
 
 
 def as_dict(audit: Audit) -> dict[str, Any]:

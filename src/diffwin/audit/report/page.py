@@ -32,7 +32,12 @@ METHODS: Final = (
     "Groups: survival by label as fairlearn's MetricFrame gives it (groups.csv); what differs beyond chance is told by "
     "resampling pictures, since regenerations of one picture resemble each other.",
     "Net flows: moves from one label to another less those back, over all levels, tested with the picture as the "
-    "unit; an exact sampler has none.",
+    "unit; an exact sampler has none. Errors of reading that are independent of the picture keep the balance, so net "
+    "flows are tested as read.",
+    "Who becomes whom, corrected: with the probe's confusion matrix M, the true table of before and after is M^-T "
+    "times the one read times M^-1, errors being taken for independent from picture to picture. Intervals come from "
+    "resampling pictures and the matrix. Where survival shows that a probe repeats its errors on the same picture, or "
+    "readings contradict the matrix, or there is none, tables stand as read and say why.",
 )
 FILES: Final = {
     "audit.json": "everything on this page, for programs",

@@ -35,12 +35,22 @@ class FindingView:
 
 
 @dataclass(frozen=True)
+class MatrixView:
+    """One level: the labels, and of each pair how many pictures were read so, with the corrected share if there is."""
+
+    head: str
+    labels: tuple[str, ...]
+    cells: list[list[tuple[int, str]]]
+
+
+@dataclass(frozen=True)
 class FlowView:
-    """Who becomes whom in one prompt: the figure, and a matrix a level."""
+    """Who becomes whom in one prompt: the figure, a matrix a level, and why these are not corrected, or ''."""
 
     title: list[Piece]
     plot: Plot
-    tables: list[tuple[str, Transitions]]
+    tables: list[MatrixView]
+    uncorrected: str
 
 
 @dataclass(frozen=True)
@@ -183,7 +193,8 @@ class _Maker:
         picked = range(0, len(tables), max(1, -(-len(tables) // PANELS)))
         make = partial(figures.flows, [tables[i] for i in picked], [shown[i] for i in picked])
         told = f"{plain(title)} before and after regeneration, by level; the counts are in transitions.csv."
-        return FlowView(title, plot_of(f"flows-{at}", told, make), list(zip(shown, tables, strict=True)))
+        matrices = [_matrix(head, table) for head, table in zip(shown, tables, strict=True)]
+        return FlowView(title, plot_of(f"flows-{at}", told, make), matrices, tables[0].uncorrected)
 
     def _proof(self, at: int, found: Found) -> ProofView:
         name, plot = found.setup.asked.prompt, effects_plot(found, self.looks, f"proof-{at}")
@@ -204,3 +215,16 @@ class _Maker:
             "solver": f"{run.record['model']['solver']}, {run.grid.top} steps",
             "seed": str(run.plan.seed),
         }
+
+
+def _matrix(head: str, table: Transitions) -> MatrixView:
+    ends = range(len(table.labels))
+    cells = [[(int(table.counts[a, b]), _share(table, a, b)) for b in ends] for a in ends]
+    return MatrixView(head, table.labels, cells)
+
+
+def _share(table: Transitions, before: int, after: int) -> str:
+    if (moves := table.corrected) is None:
+        return ""
+    share, low, high = (percent(float(each[before, after])) for each in (moves.share, moves.low, moves.high))
+    return f"{share} ({low} to {high})"
