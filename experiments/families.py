@@ -154,7 +154,7 @@ def compare(variant: Variant, solver: str, folder: Path) -> Compared:
     if variant.bases is NOTHING:  # these pipelines hand over pictures, which are bounded
         found = found.clamp(float(expected.min()), float(expected.max()))
     predicts, renoising = process.provenance["parametrisation"], _renoising(pipeline, process, variant.bases[0])
-    return Compared(variant, solver, predicts, type(pipeline).__name__, name, _apart(found, expected), renoising)
+    return Compared(variant, solver, predicts, type(pipeline).__name__, name, apart(found, expected), renoising)
 
 
 def _number(prompt: str) -> str:
@@ -170,13 +170,14 @@ def _renoising(pipeline: Any, process: TrainedDiffusion, base: Base) -> float:
         trial = Trial(base.prompt, base.index, level, 2)
         drawn = torch.from_numpy(sides.Key.of_trial(process.seed, trial).noise("erase", level, shape))
         expected = sides.renoised(pipeline, process, clean, drawn, level)
-        worst = max(worst, _apart(process.erase(clean, trial), expected))
+        worst = max(worst, apart(process.erase(clean, trial), expected))
     kept = Trial(base.prompt, base.index, 0, 2)
     ((_, back),) = process.regenerate([kept], lambda _: clean, Mode.RENOISE)
     return worst if torch.equal(back, clean) else float("nan")
 
 
-def _apart(found: torch.Tensor, expected: torch.Tensor) -> float:
+def apart(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """The largest difference, relative to the largest expected value."""
     return float((found - expected).abs().max() / expected.abs().max().clamp(min=1.0))
 
 

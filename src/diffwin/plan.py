@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from diffwin.additions import Addition, additions_of
 from diffwin.defaults import MODEL, SEED
 from diffwin.errors import BadInput
 from diffwin.trials import Mode
@@ -25,6 +26,9 @@ IDENTITY = (
     "guidance",
     "negative_prompt",
     "size",
+    "lora",
+    "embedding",
+    "vae",
     "seed",
     "dtype",
     "screen",
@@ -33,6 +37,9 @@ IDENTITY = (
 _BESIDE_PRECISION = ("precision_edges", "precision_groups")
 
 LONGEST_PROMPT = 100_000
+
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)]
+"""Several, or one by itself."""
 
 
 class Plan(BaseModel):
@@ -43,7 +50,8 @@ class Plan(BaseModel):
     and repeats regenerations go where they narrow the intervals most, until every decision point is known to a
     half-width of `precision` in log-SNR (the edges to `precision_edges`, the decision of every label to
     `precision_groups`), or until `budget` network rows are spent; `bases` then is the most there may be. `screen` reads
-    regenerations before their end where that seldom changes what is read (screen.py).
+    regenerations before their end where that seldom changes what is read (screen.py). `lora`, `embedding` and `vae` are laid over the
+    model (additions.py).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,6 +67,9 @@ class Plan(BaseModel):
     guidance: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
     negative_prompt: str = ""
     size: Annotated[str, Field(pattern=r"^[1-9]\d{0,4}(x[1-9]\d{0,4})?$")] | None = None
+    lora: Names = ()
+    embedding: Names = ()
+    vae: str | None = None
     bases: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     regenerated: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     repeats: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
@@ -100,6 +111,11 @@ class Plan(BaseModel):
         if alone:
             raise ValueError(f"--{alone[0].replace('_', '-')} goes with --precision; give both")
         return self
+
+    @property
+    def additions(self) -> tuple[Addition, ...]:
+        """What is laid over the model; BadInput for a name without a sense."""
+        return additions_of(self.lora, self.embedding, self.vae)
 
     @property
     def adaptive(self) -> bool:

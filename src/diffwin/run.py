@@ -70,6 +70,7 @@ def run(plan: Plan, out: str | Path | None = None, *, progress: Progress = lambd
         return Run(whole)
     begun = time.time()
     job = prepare(plan)
+    job.check_tokens()
     seal = Seal.of(plan, job.plan.probes, named=out is not None, since=begun)
     folder = out or job.plan.default_folder()
     with Ledger.writing(folder) as ledger:
@@ -112,6 +113,12 @@ class Job:
     @property
     def prompts(self) -> tuple[str, ...]:
         return self.plan.prompts or ("",)
+
+    def check_tokens(self) -> None:
+        """BadInput for the token of an embedding that no prompt has, so that it would change nothing."""
+        for token in self.process.tokens:
+            if not any(token in prompt for prompt in (*self.plan.prompts, self.plan.negative_prompt)):
+                raise BadInput(f"no prompt has {token}", where="--embedding", cure="write it in one, or leave it out")
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -224,6 +231,9 @@ def prepare(plan: Plan) -> Job:
         eta=plan.eta,
         revision=plan.revision,
         size=plan.size,
+        lora=plan.lora,
+        embedding=plan.embedding,
+        vae=plan.vae,
     )
     if process.takes_prompt and not plan.prompts:
         raise BadInput(f"{process.name} needs a prompt", where="--prompt", cure='give one, such as --prompt "a cook"')

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from diffwin.additions import Addition
 from diffwin.errors import DiffwinError
 from diffwin.ledger import Ledger
 from diffwin.models import WORLDS, describe
@@ -106,7 +107,7 @@ def _code() -> str:
 
 def stamps(plan: Plan, probes: Sequence[str]) -> Stamps | None:
     """Every file that the model and probes of a plan are read from; None where only the network can tell."""
-    places = [_of_model(plan), *map(_of_probe, probes)]
+    places = [_of_model(plan), *map(_of_addition, plan.additions), *map(_of_probe, probes)]
     return None if None in places else _stamped([path for each in places for path in each or ()])
 
 
@@ -120,6 +121,12 @@ def _of_model(plan: Plan) -> list[Path] | None:
         return [card.path]
     place = card.path.parent / images
     return [card.path, place, place.parent / "labels.csv"]
+
+
+def _of_addition(addition: Addition) -> list[Path] | None:
+    if addition.path is not None:
+        return [addition.path]
+    return [] if addition.on_hub is not None and _COMMIT.fullmatch(addition.on_hub.revision or "") else None
 
 
 def _of_probe(name: str) -> list[Path] | None:

@@ -30,4 +30,13 @@ Compile = Annotated[
     bool,
     typer.Option("--compile/--no-compile", help="Compile the network first: minutes, and then less time a row."),
 ]
+Lora = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FILE[:SCALE]", help="A LoRA, or its hub id; may be given again."),
+]
+Embedding = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FILE[=TOKEN]", help="A textual inversion, or its hub id; its token stands in a prompt."),
+]
+Vae = Annotated[str | None, typer.Option(metavar="NAME", help="Another autoencoder: a folder or a hub id.")]
 Revision = Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag or commit of a hub id.")]

@@ -26,6 +26,8 @@ Examples:
   diffwin probe --model world.toml --levels 20 --out runs/world
 
   diffwin probe --model FOLDER --prompt "a photo of a doctor" --probe gender
+
+  diffwin probe --model FOLDER --lora style.safetensors:0.8 --prompt "a cook"
 """
 
 
@@ -49,6 +51,9 @@ def probe(
     guidance: options.Guidance = None,
     negative_prompt: options.NegativePrompt = None,
     size: options.Size = None,
+    lora: options.Lora = None,
+    embedding: options.Embedding = None,
+    vae: options.Vae = None,
     precision: Annotated[
         float | None, typer.Option(help="Go on until every decision point is known to this half-width in log-SNR.")
     ] = None,
@@ -89,7 +94,8 @@ def probe(
         "steps": steps, "guidance": guidance, "negative_prompt": negative_prompt, "size": size, "precision": precision,
         "precision_edges": precision_edges, "precision_groups": precision_groups, "budget": budget, "bases": bases,
         "repeats": repeats, "levels": levels, "screen": screen, "seed": seed, "device": device, "dtype": dtype,
-        "slots": slots, "compile": compiled, "revision": revision,
+        "slots": slots, "compile": compiled, "revision": revision, "lora": lora,
+        "embedding": embedding, "vae": vae,
     }  # fmt: skip
     plan = Plan.make(**{name: value for name, value in given.items() if value is not None})
     if dry_run:

@@ -61,6 +61,9 @@ class Process(Protocol):
     feature_labels: dict[str, tuple[str, ...]]
     """Labels known exactly for every sample (mixtures, image sets), by feature; empty for a trained model."""
 
+    tokens: tuple[str, ...]
+    """Words that embeddings laid over the model have taught it."""
+
     @property
     def device(self) -> str:
         """Where its network runs: cpu, mps, cuda or cuda:N."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from diffwin.additions import Addition
 from diffwin.errors import BadInput
 from diffwin.process.solvers import check_solver
 
@@ -72,6 +73,23 @@ class Choices:
 
 
 @dataclass(frozen=True)
+class Laid:
+    """An addition whose files are here: the safetensors file of a LoRA or embedding, the folder of an autoencoder.
+
+    `content` is the SHA-256 of what is read of it.
+    """
+
+    asked: Addition
+    path: Path
+    content: str
+
+    def __str__(self) -> str:
+        scale = f" at scale {self.asked.scale:g}" if self.asked.kind == "lora" else ""
+        token = f" as {self.asked.token}" if self.asked.token else ""
+        return f"{self.asked.place}{scale}{token}, sha256 {self.content}"
+
+
+@dataclass(frozen=True)
 class Source:
     """Where a model's files are and what is known of them; `commit` is set for a hub model."""
 
@@ -80,6 +98,11 @@ class Source:
     licence: str = "not stated"
     hub_id: str = ""
     commit: str = ""
+    additions: tuple[Laid, ...] = ()
+
+    def laid(self, kind: str) -> tuple[Laid, ...]:
+        """The additions of one kind, in order."""
+        return tuple(each for each in self.additions if each.asked.kind == kind)
 
 
 def pick_device(asked: str = "auto") -> str:

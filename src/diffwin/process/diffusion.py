@@ -34,6 +34,8 @@ class Diffusion(ABC):
     tells_guidance = False
     """Whether the network is told the guidance weight, so that no unconditional half goes through beside a row."""
 
+    tokens: tuple[str, ...] = ()
+
     def __init__(
         self,
         identity: Identity,

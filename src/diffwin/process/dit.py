@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from diffwin.errors import BadInput
+from diffwin.process.additions import load_vae
 from diffwin.process.choices import Choices, Source
 from diffwin.process.configured import Configured, read_config
 from diffwin.process.decoder import Decoder
@@ -86,4 +87,4 @@ def load(source: Source, choices: Choices) -> DiTProcess:
     transformer = load_part(DiTTransformer2DModel, folder, "transformer", also=("Transformer2DModel",))
     names = read_config(folder / "model_index.json").get("id2label") or {}
     classes = Classes.of(int(transformer.config.num_embeds_ada_norm), names)
-    return DiTProcess(source, transformer, load_part(AutoencoderKL, folder, "vae"), classes, schedule, choices)
+    return DiTProcess(source, transformer, load_vae(AutoencoderKL, source), classes, schedule, choices)

@@ -9,6 +9,7 @@ import torch
 
 from diffwin.errors import BadInput
 from diffwin.families import BY_KIND
+from diffwin.process.additions import lay_over, load_vae
 from diffwin.process.choices import Choices, Source
 from diffwin.process.configured import Configured
 from diffwin.process.decoder import Decoder
@@ -125,11 +126,11 @@ def load(source: Source, choices: Choices) -> FluxProcess:
     schedule = read_schedule(folder)
     clip = place(load_part(CLIPTextModel, folder, "text_encoder", "model"), choices.device, choices.dtype)
     t5 = place(load_part(T5EncoderModel, folder, "text_encoder_2", "model"), choices.device, choices.dtype)
-    spelling = load_tokenizer(folder, "tokenizer_2", "T5TokenizerFast")
+    words, spelling = load_tokenizer(folder), load_tokenizer(folder, "tokenizer_2", "T5TokenizerFast")
     parts = Parts(
-        transformer=load_part(FluxTransformer2DModel, folder, "transformer"),
-        vae=load_part(AutoencoderKL, folder, "vae"),
-        clip=PooledReader(load_tokenizer(folder), clip),
-        t5=T5Reader(spelling, t5, T5_TOKENS, masked=False),
+        transformer=lay_over(source, "flux", "transformer", load_part(FluxTransformer2DModel, folder, "transformer")),
+        vae=load_vae(AutoencoderKL, source),
+        clip=PooledReader(words, lay_over(source, "flux", "text_encoder", clip, words)),
+        t5=T5Reader(spelling, lay_over(source, "flux", "text_encoder_2", t5, spelling), T5_TOKENS, masked=False),
     )
     return FluxProcess(source, parts, schedule, choices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,19 +33,27 @@ class Snapshot:
     licence: str
 
 
-def fetch(hub_id: str, revision: str | None = None) -> Snapshot:
-    """Download what diffwin needs of a model, or find it in the cache when the hub cannot be reached."""
+Choose = Callable[[list[str]], list[str]]
+"""Which of a repository's files are needed; BadInput if they are not among them."""
+
+
+def fetch(hub_id: str, revision: str | None = None, choose: Choose | None = None) -> Snapshot:
+    """Download what diffwin needs of a repository, or find it in the cache when the hub cannot be reached.
+
+    Without `choose` that is a model, with all its parts.
+    """
     try:
         info = HfApi().model_info(hub_id, revision=revision)
     except (RepositoryNotFoundError, RevisionNotFoundError, DisabledRepoError, HFValidationError) as error:
         raise _refused(hub_id, revision, error) from None
     except _NETWORK:
-        return _cached(hub_id, revision)
+        # what is needed of a model is known beforehand; what is chosen among files, the caller looks for
+        return _cached(hub_id, revision, patterns() if choose is None else [])
     files = [sibling.rfilename for sibling in info.siblings or ()]
-    _check_files(hub_id, files)
+    wanted = _model_files(hub_id, files) if choose is None else choose(files)
     licence = str(info.card_data.get("license") or "not stated") if info.card_data else "not stated"
     try:
-        folder = snapshot_download(hub_id, revision=info.sha, allow_patterns=needed(files))
+        folder = snapshot_download(hub_id, revision=info.sha, allow_patterns=wanted)
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise _refused(hub_id, revision, error) from None
     except _NETWORK as error:
@@ -66,22 +75,24 @@ def _remember(folder: Path, name: str, commit: str) -> None:
         note.write_text(commit)
 
 
-def _check_files(hub_id: str, files: list[str]) -> None:
+def _model_files(hub_id: str, files: list[str]) -> list[str]:
     if "model_index.json" not in files:
         raise BadInput(
             "has no model_index.json", where=hub_id, cure="give a model in the layout of a diffusers pipeline"
         )
-    if not any(file.endswith(".safetensors") for file in needed(files)):
+    wanted = needed(files)
+    if not any(file.endswith(".safetensors") for file in wanted):
         raise BadInput(
             "has no safetensors weights",
             where=hub_id,
             cure="choose a revision that has them; diffwin loads no pickles, which can run code",
         )
+    return wanted
 
 
-def _cached(hub_id: str, revision: str | None) -> Snapshot:
+def _cached(hub_id: str, revision: str | None, wanted: list[str]) -> Snapshot:
     try:
-        folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=patterns(), local_files_only=True))
+        folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=wanted, local_files_only=True))
     except _NETWORK:  # LocalEntryNotFoundError among them, for it is a FileNotFoundError
         if isinstance(try_to_load_from_cache(hub_id, "model_index.json", revision=revision), str):
             raise BadInput(
@@ -92,7 +103,7 @@ def _cached(hub_id: str, revision: str | None) -> Snapshot:
         raise BadInput(
             "neither on this machine nor to be had: the hub cannot be reached",
             where=hub_id,
-            cure="connect to the network, or give a shipped model (see `diffwin list models`) or a folder",
+            cure="connect to the network, or give what is here: a shipped model (see `diffwin list models`) or files",
         ) from None
     return Snapshot(folder, folder.name, "not stated")
 

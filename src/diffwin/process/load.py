@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from diffwin.additions import Addition, additions_of
 from diffwin.errors import BadInput
 from diffwin.families import BY_KIND, Family
 from diffwin.models import WORLDS, ModelCard, card_of_pipeline, describe
@@ -30,18 +32,22 @@ def load(
     revision: str | None = None,
     compiled: bool = False,
     size: str | None = None,
+    lora: str | Sequence[str] = (),
+    embedding: str | Sequence[str] = (),
+    vae: str | None = None,
 ) -> Process:
     """A model ready to generate, erase and regenerate.
 
     `model` is a shipped name, a hub id "owner/name[@revision]", a folder of a diffusers pipeline, or the .toml of a
     world; None is emoji-sd. What is None falls back to the model's own card, then to its family's defaults. `dtype` is
     the network's (auto: bfloat16 for a model of latents on cuda, float32 elsewhere). `compiled` runs the network of a
-    trained model through torch.compile; `size` is a picture's, "512" or "WIDTHxHEIGHT" in pixels. Raises BadInput for
-    all that cannot be used.
+    trained model through torch.compile; `size` is a picture's, "512" or "WIDTHxHEIGHT" in pixels. `lora`, `embedding`
+    and `vae` name what is laid over it, as additions.py says. Raises BadInput for all that cannot be used.
     """
+    additions = additions_of(lora, embedding, vae)
     card = describe(model)
     if card.kind in WORLDS:
-        _refuse_for_world(card.name, guidance, negative_prompt, revision, compiled, size)
+        _refuse_for_world(card.name, guidance, negative_prompt, revision, compiled, size, additions)
         from diffwin.process.world import load_world
 
         solver, steps = solver or card.solver, card.steps if steps is None else steps
@@ -49,6 +55,10 @@ def load(
     card, source = _locate(card, revision)
     device = pick_device(device)
     family = BY_KIND[card.kind]
+    if additions:
+        from diffwin.process.additions import with_additions
+
+        source = with_additions(source, additions, family)
     choices = Choices(
         solver=solver or card.solver or family.solver,
         steps=card.steps or family.steps if steps is None else steps,
@@ -82,7 +92,13 @@ def _load_trained(family: Family, source: Source, choices: Choices) -> Process:
 
 
 def _refuse_for_world(
-    name: str, guidance: float | None, negative_prompt: str, revision: str | None, compiled: bool, size: str | None
+    name: str,
+    guidance: float | None,
+    negative_prompt: str,
+    revision: str | None,
+    compiled: bool,
+    size: str | None,
+    additions: Sequence[Addition],
 ) -> None:
     given = {
         "--guidance": guidance not in (None, 1.0),
@@ -90,6 +106,7 @@ def _refuse_for_world(
         "--revision": revision is not None,
         "--compile": compiled,
         "--size": size is not None,
+        **{each.option: True for each in additions},
     }
     for option, there in given.items():
         if there:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from diffwin.process.additions import load_vae
 from diffwin.process.choices import Choices, Source
 from diffwin.process.configured import Configured, read_config
 from diffwin.process.decoder import Decoder
@@ -75,7 +76,7 @@ def load(source: Source, choices: Choices) -> PixArtProcess:
     parts = Parts(
         pipeline,
         transformer=load_part(PixArtTransformer2DModel, folder, "transformer", also=("Transformer2DModel",)),
-        vae=load_part(AutoencoderKL, folder, "vae"),
+        vae=load_vae(AutoencoderKL, source),
         t5=_LowerCase(spelling, encoder, T5_TOKENS[pipeline], masked=True),
     )
     return PixArtProcess(source, parts, schedule, choices)

@@ -37,7 +37,7 @@ class TokenReader:
     def check(self, prompt: str, where: str = "--prompt") -> None:
         if any("\ud800" <= letter <= "\udfff" for letter in prompt):
             raise BadInput("the prompt is not valid text", where=where, cure="write it in UTF-8")
-        ids = self.tokenizer(prompt, verbose=False).input_ids
+        ids = self.tokenizer(self._spelt(prompt), verbose=False).input_ids
         if len(ids) > self.limit:
             lost = self.tokenizer.decode(ids[self.limit - 1 : -1])[:_SHOWN].strip()
             raise BadInput(
@@ -47,10 +47,16 @@ class TokenReader:
                 cure="shorten it",
             )
 
+    def _spelt(self, prompt: str) -> str:
+        """The prompt with every token of an embedding of several vectors written as so many tokens."""
+        from diffusers.loaders import TextualInversionLoaderMixin
+
+        return str(TextualInversionLoaderMixin().maybe_convert_prompt(prompt, self.tokenizer))
+
     def _tokens(self, prompt: str) -> Any:
         """Ids and mask, padded to the limit, on the encoder's device."""
         padded = self.tokenizer(
-            [prompt], padding="max_length", max_length=self.limit, truncation=True, return_tensors="pt"
+            [self._spelt(prompt)], padding="max_length", max_length=self.limit, truncation=True, return_tensors="pt"
         )
         return padded.to(self.encoder.device)
 

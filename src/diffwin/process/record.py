@@ -13,7 +13,7 @@ _DISTILLED = ("turbo", "lightning", "lcm", "schnell", "hyper-sd", "dmd2")
 
 
 def provenance(source: Source, pipeline: str, schedule: Configured, *, tells_guidance: bool = False) -> dict[str, str]:
-    """Identity for the record; `content` is the hub's commit, or a hash of the files of a folder.
+    """Identity for the record; `content` is the hub's commit, or a hash of the files of a folder, and of the additions.
 
     `tells_guidance` is whether the network is told its guidance, which only a distilled one is.
     """
@@ -23,7 +23,10 @@ def provenance(source: Source, pipeline: str, schedule: Configured, *, tells_gui
         "kind": "trained",
         "pipeline": pipeline,
         **origin,
-        "content": source.commit or fingerprint(source.folder),
+        "content": " + ".join(
+            [source.commit or fingerprint(source.folder), *(each.content for each in source.additions)]
+        ),
+        **_additions(source),
         "licence": source.licence,
         "parametrisation": schedule.prediction_type,
         "schedule": _summary(schedule),
@@ -32,14 +35,25 @@ def provenance(source: Source, pipeline: str, schedule: Configured, *, tells_gui
     }
 
 
+def _additions(source: Source) -> dict[str, str]:
+    """What is laid over the model, by kind."""
+    kinds = dict.fromkeys(each.asked.kind for each in source.additions)
+    return {kind: "; ".join(map(str, source.laid(kind))) for kind in kinds}
+
+
 def _distilled(source: Source, schedule: Configured, tells_guidance: bool) -> str:
     """By what a model is known to be distilled; nothing for one that is not known to be."""
     if tells_guidance:
         return "it is told its guidance"
     if schedule.class_name.startswith(("LCM", "TCD")):
         return f"its scheduler is {schedule.class_name}"
-    called = source.name.replace("\\", "/").rstrip("/").split("/")[-1].lower()
-    return next((f"it is called {word}" for word in _DISTILLED if word in called), "")
+    called = [("it", source.name), *(("its LoRA", each.asked.place) for each in source.laid("lora"))]
+    told = (f"{what} is called {word}" for what, name in called for word in _DISTILLED if word in _end(name))
+    return next(told, "")
+
+
+def _end(name: str) -> str:
+    return name.replace("\\", "/").rstrip("/").split("/")[-1].lower()
 
 
 def _summary(schedule: Configured) -> str:

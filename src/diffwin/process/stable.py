@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import pad
 
 from diffwin.errors import BadInput
+from diffwin.process.additions import lay_over, load_vae
 from diffwin.process.choices import Choices, Source
 from diffwin.process.configured import Configured
 from diffwin.process.decoder import Decoder
@@ -72,11 +73,12 @@ def load(source: Source, choices: Choices) -> StableDiffusionProcess:
         from transformers import CLIPTextModel
     folder = source.folder
     schedule = read_schedule(folder)
+    tokenizer, encoder = load_tokenizer(folder), load_part(CLIPTextModel, folder, "text_encoder", "model")
     parts = Parts(
-        unet=load_part(UNet2DConditionModel, folder, "unet"),
-        vae=load_part(AutoencoderKL, folder, "vae"),
-        text_encoder=load_part(CLIPTextModel, folder, "text_encoder", "model"),
-        tokenizer=load_tokenizer(folder),
+        unet=lay_over(source, "stable", "unet", load_part(UNet2DConditionModel, folder, "unet")),
+        vae=load_vae(AutoencoderKL, source),
+        text_encoder=lay_over(source, "stable", "text_encoder", encoder, tokenizer),
+        tokenizer=tokenizer,
     )
     return StableDiffusionProcess(source, parts, schedule, choices)
 

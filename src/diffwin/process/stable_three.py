@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import pad
 
 from diffwin.errors import BadInput
+from diffwin.process.additions import lay_over, load_vae
 from diffwin.process.choices import Choices, Source
 from diffwin.process.configured import Configured
 from diffwin.process.decoder import Decoder
@@ -83,6 +84,7 @@ def load(source: Source, choices: Choices) -> StableDiffusion3Process:
         if not part_named(folder, f"text_encoder{end}"):
             raise BadInput(f"it has no text_encoder{end}", where=source.name, cure="only the T5 encoder may be absent")
         encoder = load_part(CLIPTextModelWithProjection, folder, f"text_encoder{end}", "model")
+        encoder = lay_over(source, "stable_three", f"text_encoder{end}", encoder)
         return PenultimateReader(
             load_tokenizer(folder, f"tokenizer{end}"), place(encoder, choices.device, choices.dtype)
         )
@@ -94,8 +96,10 @@ def load(source: Source, choices: Choices) -> StableDiffusion3Process:
         return T5Reader(load_tokenizer(folder, "tokenizer_3", "T5TokenizerFast"), encoder, T5_TOKENS, masked=False)
 
     parts = Parts(
-        transformer=load_part(SD3Transformer2DModel, folder, "transformer"),
-        vae=load_part(AutoencoderKL, folder, "vae"),
+        transformer=lay_over(
+            source, "stable_three", "transformer", load_part(SD3Transformer2DModel, folder, "transformer")
+        ),
+        vae=load_vae(AutoencoderKL, source),
         clips=(clip(""), clip("_2")),
         t5=t5(),
     )

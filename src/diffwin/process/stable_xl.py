@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from diffwin.errors import BadInput
+from diffwin.process.additions import lay_over, load_vae
 from diffwin.process.choices import Choices, Source
 from diffwin.process.configured import Configured, read_config
 from diffwin.process.decoder import Decoder
@@ -79,11 +80,12 @@ def load(source: Source, choices: Choices) -> StableDiffusionXLProcess:
 
     def reader(kind: Any, end: str) -> PenultimateReader:
         encoder = place(load_part(kind, folder, f"text_encoder{end}", "model"), choices.device, choices.dtype)
-        return PenultimateReader(load_tokenizer(folder, f"tokenizer{end}"), encoder)
+        tokenizer = load_tokenizer(folder, f"tokenizer{end}")
+        return PenultimateReader(tokenizer, lay_over(source, "stable_xl", f"text_encoder{end}", encoder, tokenizer))
 
     parts = Parts(
-        unet=load_part(UNet2DConditionModel, folder, "unet"),
-        vae=load_part(AutoencoderKL, folder, "vae"),
+        unet=lay_over(source, "stable_xl", "unet", load_part(UNet2DConditionModel, folder, "unet")),
+        vae=load_vae(AutoencoderKL, source),
         readers=(reader(CLIPTextModel, ""), reader(CLIPTextModelWithProjection, "_2")),
         blank=bool(index.get("force_zeros_for_empty_prompt", True)),
     )

@@ -87,6 +87,7 @@ class TrainedDiffusion(Diffusion):
         *,
         clip: float | None = None,
     ) -> None:
+        self.tokens = tuple(each.asked.token for each in source.laid("embedding") if each.asked.token)
         record = provenance(source, pipeline, schedule, tells_guidance=self.tells_guidance)
         identity = Identity(source.name, record)
         chosen = schedule.walk(choices.solver, choices.steps, choices.eta)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import inspect
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,8 @@ from diffwin.errors import BadInput
 _CONFIGS = ("model_index.json", "config.json", "scheduler_config.json", "scheduler/*.json", "tokenizer*/*")
 _PARTS = ("unet", "transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3")
 _STEMS = ("diffusion_pytorch_model", "model")
-_PICKLED = ("*.bin", "*.ckpt", "*.pt", "*.pth")
+PICKLED = (".bin", ".ckpt", ".pt", ".pth")
+"""How pickled weights end."""
 _POINTER = b"version https://git-lfs"
 _AGAIN = "download the model again"
 
@@ -54,7 +56,7 @@ def load_part(
                 where, use_safetensors=True, local_files_only=True, output_loading_info=True
             )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        raise BadInput(_first_line(error), where=str(where), cure=_AGAIN) from error
+        raise BadInput(first_line(error), where=str(where), cure=_AGAIN) from error
     if absent := [*info["missing_keys"], *info.get("mismatched_keys", ())]:
         raise BadInput(
             f"the weights do not fit the configuration ({len(absent)} tensors, first {absent[0]})",
@@ -70,6 +72,16 @@ def place(module: Any, device: str, dtype: torch.dtype) -> Any:
         return module.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
 
 
+def assembled(pipeline: str, parts: dict[str, Any]) -> Any:
+    """diffusers' pipeline of this name with some of its parts alone, for the sake of its loaders."""
+    import diffusers
+
+    kind = getattr(diffusers, pipeline)
+    needed = [each.name for each in inspect.signature(kind).parameters.values() if each.default is each.empty]
+    with quiet():
+        return kind(**(dict.fromkeys(needed) | parts))
+
+
 def load_tokenizer(folder: Path, part: str = "tokenizer", kind: str = "CLIPTokenizer") -> Any:
     """A tokenizer of a pipeline's folder, of a class that transformers names so."""
     import transformers
@@ -79,7 +91,7 @@ def load_tokenizer(folder: Path, part: str = "tokenizer", kind: str = "CLIPToken
         with quiet():
             return getattr(transformers, kind).from_pretrained(where, local_files_only=True)
     except Exception as error:  # the tokenizers library raises bare Exception for a broken vocabulary
-        raise BadInput(_first_line(error), where=str(where), cure=_AGAIN) from error
+        raise BadInput(first_line(error), where=str(where), cure=_AGAIN) from error
 
 
 def check_class(config: Path, expected: str, also: tuple[str, ...] = ()) -> None:
@@ -87,7 +99,7 @@ def check_class(config: Path, expected: str, also: tuple[str, ...] = ()) -> None
     try:
         content = json.loads(config.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise BadInput(f"cannot be read: {_first_line(error)}", where=str(config), cure=_AGAIN) from None
+        raise BadInput(f"cannot be read: {first_line(error)}", where=str(config), cure=_AGAIN) from None
     stated = {content.get("_class_name"), *(content.get("architectures") or ())} - {None}
     if stated and not stated & {expected, *also}:
         raise BadInput(
@@ -101,13 +113,13 @@ def check_weights(where: Path, stem: str) -> list[Path]:
     """The safetensors files of a part, each with a sound header and of full length."""
     files = weight_files(where, stem)
     if not files:
-        pickled = [path.name for pattern in _PICKLED for path in where.glob(pattern)]
+        pickled = [path.name for end in PICKLED for path in where.glob(f"*{end}")]
         if pickled:
             cure = "convert the weights to safetensors, for a pickle can run code"
             raise BadInput(f"only pickled weights ({pickled[0]})", where=str(where), cure=cure)
         raise BadInput(f"{stem}.safetensors is missing", where=str(where), cure=_AGAIN)
     for path in files:
-        _check_file(path)
+        check_file(path)
     return files
 
 
@@ -117,7 +129,8 @@ def weight_files(where: Path, stem: str) -> list[Path]:
     return [whole] if whole.is_file() else sorted(where.glob(f"{stem}-*-of-*.safetensors"))
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """BadInput for a safetensors file without a sound header, or not of its full length."""
     with path.open("rb") as file:
         if file.read(len(_POINTER)) == _POINTER:
             cure = "fetch the real file: git lfs pull"
@@ -126,7 +139,7 @@ def _check_file(path: Path) -> None:
         with safe_open(path, framework="pt"):
             pass
     except (SafetensorError, OSError) as error:
-        raise BadInput(f"corrupt or cut short ({_first_line(error)})", where=str(path), cure=_AGAIN) from None
+        raise BadInput(f"corrupt or cut short ({first_line(error)})", where=str(path), cure=_AGAIN) from None
 
 
 def needed(files: Iterable[str]) -> list[str]:
@@ -203,5 +216,6 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says, for a message of one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
