@@ -50,8 +50,8 @@ class Plan(BaseModel):
     and repeats regenerations go where they narrow the intervals most, until every decision point is known to a
     half-width of `precision` in log-SNR (the edges to `precision_edges`, the decision of every label to
     `precision_groups`), or until `budget` network rows are spent; `bases` then is the most there may be. `screen` reads
-    regenerations before their end where that seldom changes what is read (screen.py). `lora`, `embedding` and `vae` are laid over the
-    model (additions.py).
+    regenerations before their end where that seldom changes what is read (screen.py). `lora`, `embedding` and `vae`
+    are laid over the model (additions.py).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
