@@ -34,6 +34,8 @@ WORLD = grid(4 * 22 + 1, -13.0, 9.0)
 """Four levels a unit of log-SNR, as a mixture's file has unless it says otherwise."""
 DEFAULT = 1000 * WORLD.top
 """The default budget: a thousand full generations."""
+WIDE = 0.4
+"""A half-width that a label of 30 % reaches in seconds."""
 
 
 @dataclass(frozen=True)
@@ -94,29 +96,34 @@ def _ordered() -> Iterator[Cell]:
         yield Cell(f"budget {DEFAULT:,}, decisions {gap:g} apart", Aim(DEFAULT), pair)
 
 
+def _grouped() -> Iterator[Cell]:
+    yield Cell(f"every label until {WIDE}, w = 0.3", Aim(40 * DEFAULT, WIDE, groups=WIDE), {"side": (10.0, 0.3)})
+
+
 def cells() -> list[Cell]:
-    return [*_precise(), *_covering(), *_drawn(), *_ordered()]
+    return [*_precise(), *_covering(), *_drawn(), *_ordered(), *_grouped()]
 
 
 def one(cell: Cell, seed: int) -> list[dict[str, object]]:
-    """One run, a row a feature and point."""
+    """One run, a row a feature, group and point."""
     cost = (lambda level: 1) if cell.flat else (lambda level: level)
     run = simulate(cell.world(seed), cell.aim, seed, cost)
     calls = [pair for pair in order([each.located[ALL] for each in run.estimates]) if pair.settled and pair.low > 0]
     said = "none" if not calls else "right" if calls[0].first == "first" else "wrong"
     rows: list[dict[str, object]] = []
-    for each in run.estimates:
-        window = each.located[ALL].window
-        for name in VALUES:
-            point = getattr(window, name)
-            rows.append(
-                {
-                    "cell": cell.what, "seed": seed, "feature": each.readings.feature, "point": name,
-                    "status": window.status.value, "rows": run.rows, "looks": run.looks,
-                    "regenerations": int(run.design.counts.sum()), "bases": run.design.bases, "order": said,
-                    **{at: np.nan if point is None else getattr(point, at) for at in ("log_snr", "low", "high")},
-                }
-            )  # fmt: skip
+    names = [
+        (each, located.window, name) for each in run.estimates for located in each.located.values() for name in VALUES
+    ]
+    for each, window, name in names:
+        point = getattr(window, name)
+        rows.append(
+            {
+                "cell": cell.what, "seed": seed, "feature": each.readings.feature, "group": window.group, "point": name,
+                "status": window.status.value, "rows": run.rows, "looks": run.looks,
+                "regenerations": int(run.design.counts.sum()), "bases": run.design.bases, "order": said,
+                **{at: np.nan if point is None else getattr(point, at) for at in ("log_snr", "low", "high")},
+            }
+        )  # fmt: skip
     return rows
 
 
@@ -156,6 +163,7 @@ def called(what: str, rows: pd.DataFrame) -> tuple[str, ...]:
 
 
 SAID = ("runs of", "right", "wrong", "not called")
+GROUPS = {"left": "the rarer label", "right": "the other label"}
 
 TEXT = """\
 # Adaptive runs where the truth is known
@@ -179,6 +187,12 @@ Two features of one run at the default budget. An order is called where its 95 %
 at once, excludes zero.
 
 {order}
+
+## Every label by itself
+
+Runs that go on until the decision of each label is known as well (`--precision-groups`).
+
+{groups}
 """
 
 
@@ -187,26 +201,33 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/adaptive"), help="folder of the table")
     parser.add_argument("--runs", type=int, default=400, help="simulated runs a cell; 400 by default")
     parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--quick", action="store_true", help="two runs of three cells")
+    parser.add_argument("--quick", action="store_true", help="two runs of five cells")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     chosen, runs = cells(), args.runs
     if args.quick:
-        chosen, runs = [chosen[0], chosen[3], chosen[-3], chosen[-2]], 2
+        chosen, runs = [chosen[0], chosen[3], chosen[-4], chosen[-3], chosen[-1]], 2
     found = []
     with ProcessPoolExecutor(args.workers) as pool:
         for cell in chosen:
             made = [row for rows in pool.map(one, [cell] * runs, range(runs)) for row in rows]
             mine = judged(pd.DataFrame(made), cell.exact(1200 if args.quick else 9600))
-            print(*line(cell.what, mine), *called("", mine), sep="  ", flush=True)
+            for group, rows in mine.groupby("group"):
+                print(*line(f"{cell.what}, {group}", rows), *called("", mine), sep="  ", flush=True)
             found.append(mine)
     pairs = [mine for mine in found if mine["feature"].eq("second").any()]
     text = TEXT.format(
         runs=runs,
         error=100 * np.sqrt(0.95 * 0.05 / runs),
-        table=table(HEAD, [line(mine["cell"].iloc[0], mine) for mine in found]),
-        order=table(
-            ("runs of", "right", "wrong", "not called"), [called(mine["cell"].iloc[0], mine) for mine in pairs]
+        table=table(HEAD, [line(mine["cell"].iloc[0], mine[mine["group"] == ALL]) for mine in found]),
+        order=table(SAID, [called(mine["cell"].iloc[0], mine) for mine in pairs]),
+        groups=table(
+            HEAD,
+            [
+                line(f"{GROUPS[group]}, {mine['cell'].iloc[0]}", rows)
+                for mine in found
+                for group, rows in mine[mine["group"] != ALL].groupby("group")
+            ],
         ),
     )
     (args.out / "adaptive.md").write_text(text, encoding="utf-8")
