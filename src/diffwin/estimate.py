@@ -102,20 +102,23 @@ def _corrected(
 
 CURVE_COLUMNS = (
     "prompt", "feature", "group", "level", "log_snr", "time", "survival", "low", "high", "floor", "bases", "trials",
-    "missing", "weighted", "floor_low", "floor_high", "corrected", "corrected_low", "corrected_high",
+    "missing", "weighted", "floor_low", "floor_high", "corrected", "corrected_low", "corrected_high", "screened",
 )  # fmt: skip
 
 
-def curve_table(estimates: Sequence[Estimate], time: Sequence[float]) -> pd.DataFrame:
+def curve_table(
+    estimates: Sequence[Estimate], time: Sequence[float], ended: Mapping[tuple[str, int], float] | None = None
+) -> pd.DataFrame:
     """Every curve, one row a level; `time` is the model time of each grid level.
 
-    `weighted` is the probability-weighted survival; `corrected` is NaN where the probe's error is unknown.
+    `weighted` is the probability-weighted survival; `corrected` is NaN where the probe's error is unknown; `screened`
+    is the share of the prompt's regenerations from that level that were read before their end, from `ended`.
     """
-    frames = [_curve(each, group, np.asarray(time)) for each in estimates for group in each.raw]
+    frames = [_curve(each, group, np.asarray(time), ended or {}) for each in estimates for group in each.raw]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(CURVE_COLUMNS))
 
 
-def _curve(estimate: Estimate, group: str, time: FloatArray) -> pd.DataFrame:
+def _curve(estimate: Estimate, group: str, time: FloatArray, ended: Mapping[tuple[str, int], float]) -> pd.DataFrame:
     readings, raw = estimate.readings, estimate.raw[group]
     members = readings.members(group)
     low, high = interval(readings, group)
@@ -141,6 +144,7 @@ def _curve(estimate: Estimate, group: str, time: FloatArray) -> pd.DataFrame:
         "floor_low": floor_low[0],
         "floor_high": floor_high[0],
         **corrected,
+        "screened": [ended.get((readings.prompt, int(level)), 0.0) for level in readings.levels],
     }
     return pd.DataFrame(values, columns=list(CURVE_COLUMNS))
 

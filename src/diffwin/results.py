@@ -66,9 +66,12 @@ class Run:
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """One row a generated image: prompt, base, level (0: the base), repeat, evaluations, image, missing."""
+        """One row a generated image: prompt, base, level (0: the base), repeat, evaluations, image, missing.
+
+        Of a run with a screen also `screened`: the level at which it ended the sample, nothing where it did not.
+        """
         with Ledger.reading(self.folder) as ledger:
-            return ledger.samples()
+            return self._marked(ledger.samples(), ledger)
 
     @property
     def levels(self) -> list[int]:
@@ -89,9 +92,12 @@ class Run:
 
     @cached_property
     def observations(self) -> pd.DataFrame:
-        """One row an image and feature: label index (NaN if missing) and probabilities."""
+        """One row an image and feature: label index (NaN if missing), probabilities, and `screened` as of samples."""
         with Ledger.reading(self.folder) as ledger:
-            return ledger.observations()
+            return self._marked(ledger.observations(), ledger)
+
+    def _marked(self, rows: pd.DataFrame, ledger: Ledger) -> pd.DataFrame:
+        return screen.marked(rows, ledger.screened()) if self.plan.screen else rows
 
     @cached_property
     def readings(self) -> list[Readings]:
@@ -106,7 +112,15 @@ class Run:
     @cached_property
     def curves(self) -> pd.DataFrame:
         """Survival per prompt, feature, group and level."""
-        return curve_table(self.estimates, list(self.grid.time))
+        return curve_table(self.estimates, list(self.grid.time), self._ended)
+
+    @cached_property
+    def _ended(self) -> dict[tuple[str, int], float]:
+        """The share of each prompt's regenerations from a level that a screen ended."""
+        if not self.plan.screen:
+            return {}
+        with Ledger.reading(self.folder) as ledger:
+            return screen.ended_shares(ledger.screened(), self.counts)
 
     @cached_property
     def located(self) -> list[Window]:
@@ -134,8 +148,13 @@ class Run:
 
     @property
     def windows(self) -> pd.DataFrame:
-        """Windows as a table; onset, decision and end spread into columns such as `decision_log_snr`."""
-        return pd.json_normalize([window.as_dict() for window in self.located], sep="_")
+        """Windows as a table; onset, decision and end spread into columns such as `decision_log_snr`.
+
+        `screened` says whether regenerations were read before their end where a screen was sure enough.
+        """
+        return pd.json_normalize([window.as_dict() for window in self.located], sep="_").assign(
+            screened=self.plan.screen
+        )
 
     @property
     def evaluations(self) -> int:
@@ -151,6 +170,11 @@ class Run:
         regenerations = int(self.counts.loc[self.counts["level"] > 0, "samples"].sum())
         with Ledger.reading(self.folder) as ledger:
             return Screened.of(ledger.screened(), ledger.looks(), regenerations)
+
+    @property
+    def screened_words(self) -> str:
+        """The same in words, which stand wherever results do; '' where it was not asked for."""
+        return "" if self.screened is None else screen.words(self.screened.as_dict())
 
     def write(self) -> Path:
         """Write curves.csv, windows.json, plan.json and the report; returns the report's path."""
@@ -206,6 +230,7 @@ class Run:
             missing=self.missing,
             settings=dict(self._settings()),
             caveats=list(self._caveats()),
+            screened=self.screened_words,
         )
 
     @cached_property
@@ -273,8 +298,6 @@ class Run:
             told = f"is not corrected for errors of reading: {why}" if why else "is corrected for errors of reading"
             verb = "survives" if len(names) == 1 else "survive"
             yield f"How often the {' and the '.join(names)} {verb} {told}."
-        if self.screened is not None:
-            yield screen.words(self.screened.as_dict())
         yield from self._unreached()
         if why := self.record["model"]["provenance"].get("distilled"):
             yield f"The model is distilled ({why}): its windows are its own, not those of the model it learned from."
@@ -381,11 +404,15 @@ def export_tables(run: Run, out: Path | None = None) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with Ledger.reading(run.folder) as ledger:
         labels = run.record["labels"]
-        observations = (_labelled(part, labels) for part in ledger.observations_in_parts())
-        written = _write_parts(folder / "samples", ledger.samples_in_parts())
-        written += _write_parts(folder / "observations", observations)
-        if run.plan.screen:
-            written += _write_parts(folder / "screened", [ledger.screened()])
+        ended = ledger.screened() if run.plan.screen else None
+        samples, observations = (
+            (part if ended is None else screen.marked(part, ended) for part in parts)
+            for parts in (ledger.samples_in_parts(), ledger.observations_in_parts())
+        )
+        written = _write_parts(folder / "samples", samples)
+        written += _write_parts(folder / "observations", (_labelled(part, labels) for part in observations))
+        if ended is not None:
+            written += _write_parts(folder / "screened", [ended])
     return [*written, *_write_parts(folder / "curves", [run.curves]), *_write_parts(folder / "windows", [run.windows])]
 
 

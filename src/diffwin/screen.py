@@ -158,6 +158,24 @@ class Screened:
         return {**told, "ended": ended}
 
 
+def ended_shares(ended: pd.DataFrame, made: pd.DataFrame) -> dict[tuple[str, int], float]:
+    """The share of the regenerations of a prompt from a level that were read before their end.
+
+    ended: prompt, level, a row a regeneration; made: prompt, base, level, samples.
+    """
+    every = made.groupby(["prompt", "level"])["samples"].sum()
+    share = (ended.groupby(["prompt", "level"]).size() / every).dropna().reset_index(name="share")
+    keys = zip(share["prompt"].astype(str), share["level"].astype(int), strict=True)
+    return dict(zip(keys, share["share"].tolist(), strict=True))
+
+
+def marked(rows: pd.DataFrame, ended: pd.DataFrame) -> pd.DataFrame:
+    """Rows of samples with `screened`: the level at which a screen ended each, whose picture and readings are then of
+    the model's estimate there; nothing where it was finished."""
+    looks = ended[[*ADDRESS, "look"]].rename(columns={"look": "screened"})
+    return rows.merge(looks.astype({"screened": "Int64"}), on=ADDRESS, how="left")
+
+
 def words(told: Mapping[str, Any]) -> str:
     """`Screened.as_dict` in a sentence or two, for the terminal and the report."""
     ended: Mapping[str, int] = told["ended"]

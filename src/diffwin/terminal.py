@@ -111,7 +111,8 @@ def show_prediction(found: Prediction, asked: Target) -> None:
     for at, (head, rows) in enumerate(told.tables(found, None if asked.run is None else asked.run.located)):
         typer.echo()
         table(head, rows) if at else _with_reasons(head, rows)
-    typer.echo("\n" + "\n".join(filter(None, (*told.lines(found), asked.caveat))) + "\n")
+    screened = "" if asked.run is None else asked.run.screened_words
+    typer.echo("\n" + "\n".join(filter(None, (*told.lines(found), asked.caveat, screened))) + "\n")
     Console().print(told.trees(found))
 
 

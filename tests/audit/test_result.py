@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diffwin.audit.report import words
 from diffwin.audit.result import Audit
 from diffwin.audit.save import save
+from diffwin.audit.tables import as_dict
 from diffwin.audit.verdict import Severity, Verdict
+from diffwin.screen import Screened
 from diffwin.trials import ALL
 from made_up import DECIDED, GENDERS, make_audit
 
@@ -114,3 +117,12 @@ def test_what_is_written_can_be_read_and_holds_no_formula(known: Audit, tmp_path
         assert not any(cell[:1] in ("=", "+", "@") for cell in text)
     assert (tmp_path / "model-card.md").read_text().startswith("## Bias, risks and limitations")
     assert "perceived gender" in (tmp_path / "report.md").read_text()
+
+
+def test_a_screened_run_is_called_so_on_the_first_page(known: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not any("Screened" in each for each in words.limits(known))
+    assert as_dict(known)["screen"] == {}
+    told = Screened(0.99, 1000, {4: 100}, 800, 40, {"gender": 1})
+    monkeypatch.setitem(vars(known.main.run), "screened", told)
+    assert any("Screened: 100 of 1,000 regenerations" in each for each in words.limits(known))
+    assert list(as_dict(known)["screen"].values()) == [told.as_dict()]

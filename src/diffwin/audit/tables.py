@@ -81,6 +81,7 @@ def as_dict(audit: Audit) -> dict[str, Any]:
         "guidance": [scale.guidance for scale in audit.scales],
         "confidence": CONFIDENCE,
         "false_findings": FALSE_FINDINGS,
+        "screen": {f"{s.guidance:g}": s.run.screened.as_dict() for s in audit.scales if s.run.screened is not None},
         "evaluations": sum(scale.run.evaluations for scale in audit.scales),
         "probes": run.record["probes"],
         "findings": [_told(each) for each in audit.findings],

@@ -44,4 +44,8 @@ def gap(
     """Say how far a model and solver are from an exact sampler. A gap is survival of renoise less that of branch."""
     from diffwin.results import reversibility_gaps
 
-    show_gaps(reversibility_gaps(opened(renoise), opened(branch)))
+    first, second = opened(renoise), opened(branch)
+    show_gaps(reversibility_gaps(first, second))
+    for run in (first, second):
+        if run.screened_words:
+            typer.echo(f"\n{run.folder}: {run.screened_words}")

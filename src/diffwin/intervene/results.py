@@ -85,6 +85,7 @@ def summary(found: Found) -> dict[str, Any]:
         "confidence": CONFIDENCE,
         "evaluations": record.evaluations,
         "missing": record.missing,
+        "screen": None if setup.run.screened is None else setup.run.screened.as_dict(),
         "switch_tests": switch_tests_told(found),
         "balancing": [_balancing(found, feature) for feature in found.balanced],
     }

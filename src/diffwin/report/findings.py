@@ -29,6 +29,7 @@ class Findings:
         without pictures), base_image. Rows of level 0 are the bases themselves.
     missing: one row a missing observation: prompt, base, level, repeat, feature, reason.
     settings: what stands in the report's settings table, in order.
+    screened: what reading regenerations before their end did, in words; '' where none was.
     """
 
     title: str
@@ -50,3 +51,4 @@ class Findings:
     missing: pd.DataFrame
     settings: dict[str, str]
     caveats: Sequence[str]
+    screened: str = ""

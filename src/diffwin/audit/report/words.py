@@ -160,7 +160,13 @@ def limits(audit: Audit) -> list[str]:
         "together).",
         f"Severe: the interval guarantees a departure of {points(SEVERE)} or more; marked: {points(MARKED)} or more.",
     ]
-    return [*told, *_uncorrected(audit), *_missing(audit), *_unseen(audit)]
+    return [*told, *_screened(audit), *_uncorrected(audit), *_missing(audit), *_unseen(audit)]
+
+
+def _screened(audit: Audit) -> list[str]:
+    """Windows and survival may rest on regenerations that were read before their end; shares never do."""
+    told = {scale.guidance: scale.run.screened_words for scale in audit.scales}
+    return [f"At guidance {guidance:g}: {words}" for guidance, words in told.items() if words]
 
 
 def _uncorrected(audit: Audit) -> list[str]:

@@ -230,7 +230,7 @@ class _Maker:
         yield "model", model["name"]
         yield "prompt", prompt_name(setup.asked.prompt)
         yield "solver", f"{model['solver']}, {setup.grid.top} steps, guidance {setup.run.plan.guidance:g}"
-        yield "windows from", str(setup.run.folder.name)
+        yield "windows from", " ".join(filter(None, (str(setup.run.folder.name), setup.run.screened_words)))
         yield "pictures of the switch test", f"{setup.asked.bases}, others than those that the windows were found on"
         yield "intervals that slide", f"{len(setup.intervals)} of {setup.intervals[0].steps} steps"
         if self.found.balanced:
