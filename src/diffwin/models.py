@@ -84,9 +84,15 @@ def describe(model: str | Path | None = None) -> ModelCard:
         return _card_of_toml(path, name=name)
     if path.is_dir():
         return card_of_folder(path, name=name)
-    if found := _HUB_ID.fullmatch(name):
-        return ModelCard(name=name, kind="hub", hub_id=found["repo"], revision=found["revision"])
+    if found := split_hub_id(name):
+        return ModelCard(name=name, kind="hub", hub_id=found[0], revision=found[1])
     raise _unknown(name)
+
+
+def split_hub_id(name: str) -> tuple[str, str | None] | None:
+    """(owner/name, revision) of owner/name or owner/name@revision; None for what is no hub id."""
+    found = _HUB_ID.fullmatch(name)
+    return None if found is None else (found["repo"], found["revision"])
 
 
 def moved_to(hub_id: str) -> str | None:

@@ -138,9 +138,10 @@ def _of_probe(name: str) -> list[Path] | None:
     definition = load_definition(name)
     named = [definition.confusion_file, definition.pretrained, definition.model, definition.references, definition.head]
     found = [path for each in named if each is not None and (path := definition.locate(each)) is not None]
-    on_the_hub = definition.kind == "classifier" or str(definition.model).startswith("hf-hub:")
+    on_the_hub = definition.kind in ("classifier", "zero-shot", "vqa") or str(definition.model).startswith("hf-hub:")
     if definition.model is not None and definition.locate(definition.model) is None and on_the_hub:
-        return None
+        commit = definition.model.rpartition("@")[2]
+        return [definition.path, *found] if _COMMIT.fullmatch(commit) else None
     return [definition.path, *found]
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import AutoImageProcessor, ViTConfig, ViTForImageClassification, ViTImageProcessor
 
 from diffwin.errors import BadInput
@@ -92,6 +93,21 @@ def test_a_class_that_the_model_lacks(definition: Definition) -> None:
 
 def test_a_folder_that_holds_no_model(definition: Definition, tmp_path: Path) -> None:
     (tmp_path / "model" / "model.safetensors").unlink()
-    with pytest.raises(BadInput, match="classifier model: cannot be loaded") as raised:
+    with pytest.raises(BadInput, match=r"model: model\.safetensors is missing; download the model again") as raised:
         ClassifierProbe(definition, device="cpu")
     assert "\n" not in str(raised.value)
+
+
+def test_a_model_of_another_kind(definition: Definition, tmp_path: Path) -> None:
+    config = tmp_path / "model" / "config.json"
+    config.write_text(config.read_text().replace('"vit"', '"gpt2"'))
+    with pytest.raises(BadInput, match="model: is of the kind gpt2, which is no model for image classification"):
+        ClassifierProbe(definition, device="cpu")
+
+
+def test_a_model_without_its_head(definition: Definition, tmp_path: Path) -> None:
+    """One that was only pretrained would get a head made up at random."""
+    weights = tmp_path / "model" / "model.safetensors"
+    save_file({name: each for name, each in load_file(weights).items() if "classifier" not in name}, weights)
+    with pytest.raises(BadInput, match=r"do not fit the configuration \(2 tensors, first classifier\.bias\)"):
+        ClassifierProbe(definition, device="cpu")

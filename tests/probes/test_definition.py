@@ -73,9 +73,18 @@ BAD = {
     "rgb": (COLOUR.replace('phrases = ["a glad cook"]', 'rgb = "red"'), "label.0.rgb"),
     "classifier without a model": (
         (CLIP + LABELS).replace('"clip"', '"classifier"').replace("phrases", "classes"),
-        "a classifier needs a model",
+        "model is missing, which a probe of kind classifier needs",
     ),
     "truth with labels": ((CLIP + LABELS).replace('"clip"', '"truth"'), "takes its labels from the model"),
+    "zero-shot without a model": (
+        (CLIP + LABELS).replace('"clip"', '"zero-shot"'),
+        "model is missing, which a probe of kind zero-shot needs",
+    ),
+    "a question to clip": (CLIP + 'question = "who?"\n' + LABELS, "question is given, which a probe of kind clip"),
+    "templates for a colour": (
+        COLOUR.replace('"mood"', '"m"', 1).replace("\n[[", '\ntemplates = ["a {}"]\n[[', 1),
+        "templates is given, which a probe of kind colour does not read",
+    ),
     "reserved name": ((CLIP + LABELS).replace('name = "mood"', 'name = "truth"'), "the name truth is taken"),
     "path as a name": ((CLIP + LABELS).replace('name = "mood"', 'name = "../mood"'), "name"),
     "margin": (CLIP + "abstain_below = 1.0\n" + LABELS, "abstain_below"),

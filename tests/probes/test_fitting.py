@@ -142,7 +142,7 @@ def test_a_head_is_never_fitted_where_its_error_cannot_be_measured(
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (("head = ", "# "), "a linear probe, and no other, needs a head"),
+        (("head = ", "# "), "head is missing, which a probe of kind linear needs; diffwin fit-probe makes one"),
         (("colour.safetensors", "gone.safetensors"), "no file gone.safetensors"),
         (('[[label]]\nname = "red"', ""), "holds 3 labels, not 2"),
     ],

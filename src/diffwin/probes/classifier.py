@@ -2,81 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors import SafetensorError
-from transformers import AutoImageProcessor, AutoModelForImageClassification
+from transformers import AutoImageProcessor
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as CLASSES
 
 from diffwin.errors import BadInput
-from diffwin.probes.defined import DefinedProbe, fingerprint
+from diffwin.probes.defined import DefinedProbe
 from diffwin.probes.definition import Definition
-from diffwin.probes.quiet import brief, quietly
-from diffwin.process.memory import Portions
-from diffwin.process.streams import beside
-
-CHUNK = 64
+from diffwin.probes.pretrained import PictureReader, Pretrained
 
 
 class ClassifierProbe(DefinedProbe):
     """A label's probability is the sum over its classes, among the classes that the definition names."""
 
     def __init__(self, definition: Definition, *, device: str) -> None:
-        name = definition.model or ""
-        self.model, self.processor, weights = _load(name, definition.locate(name))
-        self.model.float().eval().to(device)
-        super().__init__(definition, model=name, weights=weights)
-        self.device = device
+        source = Pretrained.of(definition)
+        self.model = source.model(CLASSES, "image classification", device=device)
+        super().__init__(definition, model=source.name, weights=source.weights)
         self._members = _members(definition, self.model.config.id2label)
-        self._portions = Portions("picture classifier", CHUNK)
+        self._read = PictureReader(source.part(AutoImageProcessor), "picture classifier", device=device)
 
     def probabilities(self, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-        classes = np.concatenate(list(self._classes(pictures)))
+        grey = getattr(self.model.config, "num_channels", 3) == 1
+        classes = self._read(self._classify, _grey(pictures) if grey else pictures).numpy()
         named: NDArray[np.float64] = classes @ self._members
         return np.asarray(named / named.sum(axis=1, keepdims=True))
 
-    @torch.inference_mode()
-    def _classes(self, pictures: NDArray[np.uint8]) -> Iterator[NDArray[np.float64]]:
-        grey = getattr(self.model.config, "num_channels", 3) == 1
-        for start in range(0, len(pictures), CHUNK):
-            images = [Image.fromarray(picture) for picture in pictures[start : start + CHUNK]]
-            pixels = self._prepare([image.convert("L") for image in images] if grey else images)
-            with beside(self.device):
-                classes = self._portions(self._classify, pixels.to(self.device)).numpy()
-            yield classes
-
-    def _classify(self, pixels: torch.Tensor) -> torch.Tensor:
-        logits = self.model(pixel_values=pixels).logits
+    def _classify(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        logits = self.model(pixel_values=pixel_values).logits
         return torch.softmax(logits.double().cpu(), dim=1)
 
-    def _prepare(self, images: list[Image.Image]) -> torch.Tensor:
-        return torch.as_tensor(self.processor(images=images, return_tensors="pt")["pixel_values"])
 
-
-def _load(name: str, folder: Path | None) -> tuple[Any, Any, str]:
-    """(model, image processor, what identifies the weights); only safetensors, and no code of the model's own."""
-    place = str(folder or name)
-    try:
-        with quietly():
-            model = AutoModelForImageClassification.from_pretrained(
-                place, use_safetensors=True, trust_remote_code=False
-            )
-            processor = AutoImageProcessor.from_pretrained(place, trust_remote_code=False)
-    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
-        raise BadInput(
-            f"cannot be loaded ({brief(error)})",
-            where=f"classifier {name}",
-            cure="name a shipped model, a folder or a hub id with safetensors weights, and check the network",
-        ) from error
-    local = folder / "model.safetensors" if folder else None
-    if local is not None and local.is_file():
-        return model, processor, fingerprint(local)
-    return model, processor, getattr(model.config, "_commit_hash", None) or ""
+def _grey(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pictures (n, h, w, 3) as (n, h, w, 1), weighed as PIL weighs colours."""
+    return np.stack([np.asarray(Image.fromarray(picture).convert("L")) for picture in pictures])[..., None]
 
 
 def _members(definition: Definition, id2label: dict[int, str]) -> NDArray[np.float64]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,7 +12,26 @@ from scipy.special import log_expit
 
 from diffwin.probes.defined import DefinedProbe, softmax
 from diffwin.probes.definition import Definition, Label
-from diffwin.probes.encoder import ImageEncoder
+
+
+class Encoder(Protocol):
+    """A model that embeds pictures and texts in one space."""
+
+    weights: str
+
+    @property
+    def logit_scale(self) -> float:
+        """The model's own inverse temperature of cosine similarities."""
+
+    @property
+    def logit_bias(self) -> float | None:
+        """The bias of a model trained on pairs one by one (SigLIP); None for one trained on their rivals (CLIP)."""
+
+    def embed(self, pictures: NDArray[np.uint8]) -> torch.Tensor:
+        """Unit embeddings (n, d) of uint8 RGB pictures (n, h, w, 3)."""
+
+    def embed_texts(self, texts: Sequence[str]) -> torch.Tensor:
+        """Unit embeddings (n, d) of texts."""
 
 
 class ClipProbe(DefinedProbe):
@@ -21,7 +43,7 @@ class ClipProbe(DefinedProbe):
     A label is the mean of the unit embeddings of its texts, every phrase in every template, scaled to length one.
     """
 
-    def __init__(self, definition: Definition, encoder: ImageEncoder) -> None:
+    def __init__(self, definition: Definition, encoder: Encoder) -> None:
         model, pretrained = definition.clip_model
         super().__init__(definition, model=model, pretrained=pretrained or "", weights=encoder.weights)
         self.encoder = encoder

@@ -2,7 +2,7 @@
 
     name = "emoji-background"
     version = 1
-    kind = "clip"                      # clip | linear | colour | classifier | identity | truth
+    kind = "clip"                      # clip | zero-shot | vqa | linear | colour | classifier | identity | truth
     feature = "background"
     description = "..."
     model = "emoji-clip"
@@ -10,7 +10,9 @@
 
     [[label]]
     name = "red"
-    phrases = ["a red background"]     # clip; `rgb` for colour, `classes` for classifier, `pictures` for identity
+    phrases = ["a red background"]     # clip, zero-shot; vqa has `answers`, colour `rgb`, classifier `classes`
+
+`rules.py` says which keys go with which kind; docs/probes.md has an example of each.
 
 A file of the user's own is read, checked and used exactly like a shipped one. No torch here.
 """
@@ -20,10 +22,8 @@ from __future__ import annotations
 import difflib
 import hashlib
 import tomllib
-import unicodedata
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import (
     BaseModel,
@@ -38,8 +38,8 @@ from pydantic import (
 from diffwin.errors import BadInput
 from diffwin.paths import data_folder
 from diffwin.probes.confusion import Confusion, check_matrix, read_confusion
+from diffwin.probes.rules import Kind, check_distinct, check_keys, check_labels, check_templates
 
-Kind = Literal["clip", "linear", "colour", "classifier", "identity", "truth"]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f/\\:]+$")
@@ -50,27 +50,22 @@ DEFAULT_CLIP = ("ViT-B-32", "laion2b_s34b_b79k")
 OTHER = "another picture"
 """What an identity probe reads where none of its pictures came back."""
 
-RESERVED_LABEL = "all"
-"""The group of every base together in curves and windows, so no label may be called that."""
-
-_MEANS = {"clip": "phrases", "colour": "rgb", "classifier": "classes", "identity": "pictures"}
-"""The key by which a label is recognised, for each kind; a linear probe's head knows its labels by their order."""
-
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Label(_Strict):
-    """One label and what it is recognised by; the kind of the definition says which of the four.
+    """One label and what it is recognised by; the kind of the definition says which of the five.
 
-    `pictures` are places in the definition's `references`.
+    `answers` are to the definition's `question`, `pictures` places in its `references`.
     """
 
     name: Name
     phrases: tuple[Text, ...] = ()
     rgb: Rgb | None = None
     classes: tuple[Text, ...] = ()
+    answers: tuple[Text, ...] = ()
     pictures: tuple[Annotated[int, Field(ge=0)], ...] = ()
 
 
@@ -86,8 +81,10 @@ class Definition(_Strict):
     labels: tuple[Label, ...] = Field(default=(), alias="label")
     templates: tuple[Text, ...] = ("{}",)
     model: Text | None = None
-    """A shipped model, a folder, or a name in open_clip (clip, linear) or on the hub (classifier)."""
+    """A shipped model, a folder, or a name in open_clip (clip, linear) or on the hub, with @revision if need be."""
     pretrained: Text | None = None
+    question: Text | None = None
+    """vqa: what is asked of every picture."""
     references: Text | None = None
     """identity: an .npz with the array `images`, in the shipped assets or beside the definition."""
     threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -154,30 +151,14 @@ class Definition(_Strict):
     def _check(self) -> Self:
         if self.name == "truth":
             raise ValueError("the name truth is taken by the probes of exact labels; choose another")
-        _check_labels(self.kind, self.labels)
-        _check_templates(self.templates)
-        if self.kind == "clip":
-            _check_distinct("phrase", (phrase for label in self.labels for phrase in label.phrases))
-        if self.kind == "classifier":
-            _check_distinct("class", (name for label in self.labels for name in label.classes))
-            if self.model is None:
-                raise ValueError("a classifier needs a model; name a shipped one, a folder or a hub id")
-        self._check_identity()
-        if (self.kind == "linear") != (self.head is not None):
-            raise ValueError("a linear probe, and no other, needs a head; diffwin fit-probe makes one")
+        check_keys(self.kind, self.model_fields_set)
+        check_labels(self.kind, self.labels, self.label_names)
+        check_templates(self.templates)
+        check_distinct("phrase", (phrase for label in self.labels for phrase in label.phrases))
+        check_distinct("class", (name for label in self.labels for name in label.classes))
+        check_distinct("answer", (answer for label in self.labels for answer in label.answers))
         self._check_confusion()
         return self
-
-    def _check_identity(self) -> None:
-        told = {"references": self.references, "threshold": self.threshold, "units": self.units}
-        if self.kind != "identity":
-            stray = next((key for key, value in told.items() if value is not None), None)
-            if stray is not None:
-                raise ValueError(f"{stray} is given, which a {self.kind} probe does not read")
-            return
-        lacking = next((key for key, value in told.items() if value is None), None)
-        if lacking is not None:
-            raise ValueError(f"an identity probe needs {lacking}; `diffwin privacy` writes a definition with them")
 
     def _check_confusion(self) -> None:
         if self.confusion is None:
@@ -238,41 +219,3 @@ def _first_fault(error: ValidationError) -> str:
     place = ".".join(str(part) for part in fault["loc"])
     message = fault["msg"].removeprefix("Value error, ")
     return f"{place}: {message}" if place else message
-
-
-def _check_labels(kind: Kind, labels: tuple[Label, ...]) -> None:
-    if kind == "truth":
-        if labels:
-            raise ValueError("a truth probe takes its labels from the model; leave the labels out")
-        return
-    named = [label.name for label in labels] + ([OTHER] if kind == "identity" else [])
-    if len(named) < 2:
-        raise ValueError(f"{len(labels)} labels given; a probe tells two or more apart")
-    _check_distinct("label", named)
-    means = _MEANS.get(kind)
-    for label in labels:
-        if label.name.casefold() == RESERVED_LABEL:
-            raise ValueError(f"the label {label.name} is taken by the group of all bases; choose another")
-        if means and not getattr(label, means):
-            raise ValueError(f"the label {label.name} has no {means}, which a {kind} probe reads by")
-        foreign = [key for key in _MEANS.values() if key != means and getattr(label, key)]
-        if foreign:
-            raise ValueError(f"the label {label.name} has {foreign[0]}, which a {kind} probe does not read")
-
-
-def _check_distinct(what: str, names: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        key = unicodedata.normalize("NFKC", name).casefold()
-        if key in seen:
-            raise ValueError(f"the {what} {name!r} stands twice")
-        seen.add(key)
-
-
-def _check_templates(templates: tuple[str, ...]) -> None:
-    if not templates:
-        raise ValueError('templates is empty; leave it out, or give strings that hold "{}"')
-    for template in templates:
-        if template.count("{}") != 1 or set(template.replace("{}", "")) & set("{}"):
-            raise ValueError(f'the template {template!r} must hold "{{}}" once, where the phrase goes')
-    _check_distinct("template", templates)

@@ -18,6 +18,8 @@ from diffwin.process.choices import pick_device
 
 if TYPE_CHECKING:
     from diffwin.probes.encoder import ImageEncoder
+    from diffwin.probes.pretrained import Pretrained
+    from diffwin.probes.zero_shot import ZeroShotEncoder
 
 
 def load_probes(names: Sequence[str], process: Process, *, device: str = "auto") -> list[Probe]:
@@ -70,7 +72,7 @@ def _check_features(probes: Sequence[Probe]) -> None:
 
 
 class _Loader:
-    """Makes probes; those that read by one CLIP model share its encoder.
+    """Makes probes; those that compare pictures with words by one model share its encoder.
 
     open_clip and transformers are imported when a probe needs them: each takes seconds.
     """
@@ -78,6 +80,7 @@ class _Loader:
     def __init__(self, process: Process | None, device: str) -> None:
         self._process, self.device = process, device
         self._encoders: dict[tuple[str, str | None], ImageEncoder] = {}
+        self._zero_shot: dict[Pretrained, ZeroShotEncoder] = {}
 
     @property
     def process(self) -> Process:
@@ -124,6 +127,14 @@ class _Loader:
                 from diffwin.probes.clip import ClipProbe
 
                 return ClipProbe(definition, self._encoder(definition))
+            case "zero-shot":
+                from diffwin.probes.clip import ClipProbe
+
+                return ClipProbe(definition, self._zero_shot_encoder(definition))
+            case "vqa":
+                from diffwin.probes.vqa import VqaProbe
+
+                return VqaProbe(definition, device=self.device)
 
     def _encoder(self, definition: Definition) -> ImageEncoder:
         from diffwin.probes.encoder import load_encoder
@@ -133,3 +144,12 @@ class _Loader:
             folder = definition.locate(model)
             self._encoders[model, pretrained] = load_encoder(model, pretrained, folder, device=self.device)
         return self._encoders[model, pretrained]
+
+    def _zero_shot_encoder(self, definition: Definition) -> ZeroShotEncoder:
+        from diffwin.probes.pretrained import Pretrained
+        from diffwin.probes.zero_shot import ZeroShotEncoder
+
+        source = Pretrained.of(definition)
+        if source not in self._zero_shot:
+            self._zero_shot[source] = ZeroShotEncoder(source, device=self.device)
+        return self._zero_shot[source]

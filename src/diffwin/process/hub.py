@@ -33,14 +33,32 @@ class Snapshot:
     licence: str
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What a repository holds: the file that says what it is, and those that are read, as patterns of `needed`."""
+
+    told: str
+    index: str
+    patterns: tuple[str, ...]
+
+
+PIPELINE = Layout("a diffusers pipeline", "model_index.json", tuple(patterns()))
+ONE_MODEL = Layout(
+    "one transformers model",
+    "config.json",
+    ("*.json", "*.txt", "*.model", "model.safetensors", "model-*-of-*.safetensors"),
+)
+
 Choose = Callable[[list[str]], list[str]]
 """Which of a repository's files are needed; BadInput if they are not among them."""
 
 
-def fetch(hub_id: str, revision: str | None = None, choose: Choose | None = None) -> Snapshot:
+def fetch(
+    hub_id: str, revision: str | None = None, choose: Choose | None = None, *, layout: Layout = PIPELINE
+) -> Snapshot:
     """Download what diffwin needs of a repository, or find it in the cache when the hub cannot be reached.
 
-    Without `choose` that is a model, with all its parts.
+    Without `choose` that is a model, with all the parts of its layout.
     """
     try:
         info = HfApi().model_info(hub_id, revision=revision)
@@ -48,9 +66,9 @@ def fetch(hub_id: str, revision: str | None = None, choose: Choose | None = None
         raise _refused(hub_id, revision, error) from None
     except _NETWORK:
         # what is needed of a model is known beforehand; what is chosen among files, the caller looks for
-        return _cached(hub_id, revision, patterns() if choose is None else [])
+        return _cached(hub_id, revision, list(layout.patterns) if choose is None else [], layout)
     files = [sibling.rfilename for sibling in info.siblings or ()]
-    wanted = _model_files(hub_id, files) if choose is None else choose(files)
+    wanted = _model_files(hub_id, files, layout) if choose is None else choose(files)
     licence = str(info.card_data.get("license") or "not stated") if info.card_data else "not stated"
     try:
         folder = snapshot_download(hub_id, revision=info.sha, allow_patterns=wanted)
@@ -75,12 +93,10 @@ def _remember(folder: Path, name: str, commit: str) -> None:
         note.write_text(commit)
 
 
-def _model_files(hub_id: str, files: list[str]) -> list[str]:
-    if "model_index.json" not in files:
-        raise BadInput(
-            "has no model_index.json", where=hub_id, cure="give a model in the layout of a diffusers pipeline"
-        )
-    wanted = needed(files)
+def _model_files(hub_id: str, files: list[str], layout: Layout) -> list[str]:
+    if layout.index not in files:
+        raise BadInput(f"has no {layout.index}", where=hub_id, cure=f"give a model in the layout of {layout.told}")
+    wanted = needed(files, layout.patterns)
     if not any(file.endswith(".safetensors") for file in wanted):
         raise BadInput(
             "has no safetensors weights",
@@ -90,11 +106,11 @@ def _model_files(hub_id: str, files: list[str]) -> list[str]:
     return wanted
 
 
-def _cached(hub_id: str, revision: str | None, wanted: list[str]) -> Snapshot:
+def _cached(hub_id: str, revision: str | None, wanted: list[str], layout: Layout) -> Snapshot:
     try:
         folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=wanted, local_files_only=True))
     except _NETWORK:  # LocalEntryNotFoundError among them, for it is a FileNotFoundError
-        if isinstance(try_to_load_from_cache(hub_id, "model_index.json", revision=revision), str):
+        if isinstance(try_to_load_from_cache(hub_id, layout.index, revision=revision), str):
             raise BadInput(
                 "only a part of it is on this machine, and the hub cannot be reached",
                 where=hub_id,

@@ -6,7 +6,7 @@ import fnmatch
 import hashlib
 import inspect
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -142,13 +142,14 @@ def check_file(path: Path) -> None:
         raise BadInput(f"corrupt or cut short ({first_line(error)})", where=str(path), cure=_AGAIN) from None
 
 
-def needed(files: Iterable[str]) -> list[str]:
-    """Of a repository's files, those that diffwin reads: configurations, the tokenizer and safetensors weights."""
-    return [file for file in files if any(_matches(file, pattern) for pattern in patterns())]
+def needed(files: Iterable[str], wanted: Sequence[str] | None = None) -> list[str]:
+    """Of a repository's files, those that fit `wanted`: left out, `patterns()`, the files of a pipeline."""
+    wanted = patterns() if wanted is None else wanted
+    return [file for file in files if any(_matches(file, pattern) for pattern in wanted)]
 
 
 def patterns() -> list[str]:
-    """The same as patterns, in which * stops at a slash."""
+    """What diffwin reads of a pipeline, configurations, the tokenizer and safetensors weights; * stops at a slash."""
     weights = [f"{stem}{shard}.safetensors" for stem in _STEMS for shard in ("", "-*-of-*")]
     wanted = [*_CONFIGS, *weights, *(f"{stem}.safetensors.index.json" for stem in _STEMS)]
     return [*wanted, *(f"{part}/{name}" for part in _PARTS for name in ("*.json", *weights))]
