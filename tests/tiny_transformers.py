@@ -1,4 +1,4 @@
-"""Tiny random models of transformers that compare pictures with words or answer questions, saved as the hub has them."""
+"""Tiny random models of transformers that compare pictures with words or answer questions, saved as on the hub."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from diffwin.models import split_hub_id
 from diffwin.paths import data_folder
 from diffwin.probes.definition import Definition, load_definition, shipped_definitions
 
@@ -64,8 +65,11 @@ def test_people_are_read_as_sensitive(definition: Definition) -> None:
 def test_its_origin_is_told(definition: Definition) -> None:
     assert definition.description.endswith(".")
     assert definition.source.endswith(".")
-    if definition.sensitive and definition.model == "ViT-B-32":
+    if definition.sensitive and definition.model != "emoji-clip":
         assert "erceived" in definition.description
+    if split_hub_id(definition.model or "") and definition.locate(definition.model or "") is None:
+        assert "licence " in definition.source
+        assert definition.measured_confusion() or "Error not measured" in definition.description
 
 
 def test_measured_error_fits_the_labels(definition: Definition) -> None:

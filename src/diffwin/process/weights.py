@@ -61,7 +61,7 @@ def load_part(
         raise BadInput(
             f"the weights do not fit the configuration ({len(absent)} tensors, first {absent[0]})",
             where=str(where),
-            cure=_AGAIN,
+            cure=f"{_AGAIN}, or name one that was trained for this",
         )
     return module.eval().requires_grad_(False)
 
