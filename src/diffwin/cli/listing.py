@@ -24,10 +24,13 @@ def models() -> None:
 
 @listing.command("probes")
 def list_probes() -> None:
-    """Probes that ship with diffwin."""
+    """Probes that ship with diffwin, and the kinds of probes that it reads."""
     from diffwin.probes.definition import shipped_definitions
+    from diffwin.probes.rules import KINDS
 
     table(
         ("probe", "reads", "kind", "labels"),
         [(d.name, d.feature, d.kind, ", ".join(label.name for label in d.labels)) for d in shipped_definitions()],
     )
+    typer.echo("\nBesides these, --probe takes a FILE.toml of any of these kinds:\n")
+    table(("kind", "reads by"), list(KINDS.items()), whole=1)

@@ -14,6 +14,18 @@ if TYPE_CHECKING:
 
 Kind = Literal["clip", "zero-shot", "vqa", "linear", "colour", "classifier", "identity", "truth"]
 
+KINDS: dict[Kind, str] = {
+    "clip": "an open_clip model and its pretrained tag, by phrases",
+    "zero-shot": "a zero-shot model of transformers (CLIP, SigLIP, ALIGN), by phrases",
+    "vqa": "a BLIP or ViLT of transformers, by the answers to a question",
+    "classifier": "an image classifier of transformers, by its classes",
+    "linear": "a head on an open_clip model's features, which diffwin fit-probe trains",
+    "colour": "the dominant colour of a picture's border, by the nearest named one",
+    "identity": "likeness to given pictures, which diffwin privacy writes",
+    "truth": "the exact labels of a mixture or an image set",
+}
+"""What each kind reads by, in a line."""
+
 RESERVED_LABEL = "all"
 """The group of every base together in curves and windows, so no label may be called that."""
 

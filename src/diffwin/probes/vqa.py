@@ -29,7 +29,8 @@ class VqaProbe(DefinedProbe):
     def __init__(self, definition: Definition, *, device: str) -> None:
         source = Pretrained.of(definition)
         model = source.model(CLASSES, "visual question answering", device=device)
-        super().__init__(definition, model=source.name, weights=source.weights)
+        asked = definition.question or ""
+        super().__init__(definition, model=source.name, weights=source.weights, question=asked)
         answers = [answer for label in definition.labels for answer in label.answers]
         tokenizer = source.part(AutoTokenizer)
         kind = Blip if model.config.model_type == "blip" else Vilt
