@@ -121,3 +121,13 @@ def test_a_model_on_the_hub_is_known_only_by_its_commit() -> None:
     assert settled.stamps(Plan.make(model="owner/name"), ()) is None
     assert settled.stamps(Plan.make(model="owner/name", revision="main"), ()) is None
     assert settled.stamps(Plan.make(model="owner/name", revision="0123456789" * 4), ()) == {}
+
+
+@pytest.mark.parametrize(("model", "files"), [("owner/name", None), (f"owner/name@{'0123456789' * 4}", ["asks.toml"])])
+def test_a_probe_on_the_hub_is_known_only_by_its_commit(model: str, files: list[str] | None, tmp_path: Path) -> None:
+    labels = "".join(f'[[label]]\nname = "{name}"\nanswers = ["{name}"]\n' for name in ("yes", "no"))
+    asks = f'kind = "vqa"\nfeature = "f"\nmodel = "{model}"\nquestion = "is it?"\n{labels}'
+    (tmp_path / "asks.toml").write_text(f'name = "asks"\nversion = 1\ndescription = "d"\nsource = "s"\n{asks}')
+    world = write(tmp_path, TWO)
+    found = settled.stamps(Plan.make(model=world.as_posix()), [str(tmp_path / "asks.toml")])
+    assert (None if found is None else [Path(path).name for path in found if path != str(world)]) == files

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 import tiny_pipelines
 import tiny_transformers
 from diffwin.cli.main import main
+from diffwin.probes.rules import KINDS, Kind
 
 HEAD = 'version = 1\ndescription = "d"\nsource = "a test"\n'
 MOOD = """
@@ -96,3 +98,12 @@ def test_to_a_measured_error(
     assert diffwin(monkeypatch, "check-probe", *asked) == 0
     assert "of 8 pictures read rightly" in capsys.readouterr().out
     assert json.loads(out.read_text())[name]["counts"] == [4, 4]
+
+
+def test_list_probes_explains_every_kind(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert diffwin(monkeypatch, "list", "probes") == 0
+    told = capsys.readouterr().out
+    for kind in get_args(Kind):
+        assert f"\n{kind} " in told
+        assert KINDS[kind] in told
