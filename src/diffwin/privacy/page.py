@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -71,6 +72,7 @@ class AttackRow:
 class View:
     """Everything that both templates show."""
 
+    model: str
     findings: list[words.Finding]
     plots: list[Plot]
     strips: list[Strip]
@@ -87,12 +89,11 @@ def write_report(folder: Path, found: Findings) -> Path:
     write_figures(folder, view.plots)
     given = {
         "view": view,
-        "title": found.measured.model,
         "verdicts": words.VERDICTS,
         "limits": words.LIMITS,
         "warning": WARNING,
         "rates": [f"{100 * rate:g} %" for rate in RATES],
-        "glossary": [],
+        "own_style": Markup((_TEMPLATES / "privacy.css").read_text("utf-8")),
     }
     page = folder / "report.html"
     write_whole(page, rendered("privacy.html.j2", _TEMPLATES, **given))
@@ -103,6 +104,7 @@ def write_report(folder: Path, found: Findings) -> Path:
 def view_of(found: Findings, folder: Path) -> View:
     thumbnails = Thumbnails(folder)
     return View(
+        found.measured.model,
         words.findings_of(found),
         list(_plots(found)),
         [_strip(found, at, kind, thumbnails) for kind, at in _shown(found)],
