@@ -47,6 +47,18 @@ def test_each_feature_is_tested_where_it_was_found_by_its_rarest_label(tmp_path:
     assert asked.attributes == (Attribute("gender", rarest, f"a {rarest}"),)
 
 
+def test_more_prompts_come_after_the_first_of_each_feature(tmp_path: Path) -> None:
+    audit = make_audit(tmp_path, PROMPTS, bases=90, regenerated=24, text=ACTING)
+    located = {w.prompt for w in audit.main.windows("gender") if w.decision is not None}
+    asked = questions(audit, 40, 5)
+    assert [each.prompt for each in asked] == [item.prompt for item in audit.suite.items if item.prompt in located]
+    assert len(asked) == len(PROMPTS)
+    assert asked[:1] == questions(audit, 40)
+    assert {each.attributes[0].label for each in asked} == {"woman", "man"}
+    with pytest.raises(BadInput, match="--confirm-prompts"):
+        questions(audit, 40, 0)
+
+
 def test_a_suite_that_does_not_say_how_to_ask_is_refused(tmp_path: Path) -> None:
     audit = make_audit(tmp_path, PROMPTS, bases=30, regenerated=12)
     with pytest.raises(BadInput, match="does not say how to ask for a gender") as caught:
@@ -72,7 +84,7 @@ def test_the_proof_stands_in_the_audit(tmp_path: Path) -> None:
     made = diffwin(*command, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     [test] = json.loads(made.stdout)["switch_tests"]
-    assert test["feature"] == "skin-tone"
+    assert (test["feature"], test["in"]) == ("skin-tone", "a person")
     assert test["prompt"] == f"a person with {test['label']} skin"
     page = (tmp_path / "found" / "report.html").read_text()
     assert "Proof, by acting there" in page

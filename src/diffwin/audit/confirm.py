@@ -19,13 +19,20 @@ Progress = Callable[[int, int], None]
 FOLDER = "confirm-{}"
 
 
-def confirmed(audit: Audit, *, bases: int | None = None, progress: Progress = lambda done, total: None) -> Audit:
+def confirmed(
+    audit: Audit,
+    *,
+    bases: int | None = None,
+    prompts: int | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Audit:
     """The audit with its switch tests, each in a folder of its own; goes on where it stopped.
 
-    A feature is tested in the first prompt of the suite in which its window was found, by the label that is drawn there
-    least, told in the words of the suite's `acting`. A feature without a window anywhere is not tested.
+    A feature is tested in the first prompts of the suite in which its window was found, one unless `prompts` says
+    otherwise, by the label that is drawn there least, told in the words of the suite's `acting`. A feature without a
+    window anywhere is not tested.
     """
-    asked = questions(audit, BASES if bases is None else bases)
+    asked = questions(audit, BASES if bases is None else bases, 1 if prompts is None else prompts)
     found = [
         intervene(audit.main.run, each, audit.folder / FOLDER.format(at), progress=progress)
         for at, each in enumerate(asked, start=1)
@@ -33,18 +40,28 @@ def confirmed(audit: Audit, *, bases: int | None = None, progress: Progress = la
     return replace(audit, proofs=tuple(found))
 
 
-def questions(audit: Audit, bases: int) -> list[Asked]:
-    """What is asked of each prompt."""
+def questions(audit: Audit, bases: int, prompts: int = 1) -> list[Asked]:
+    """What is asked of each prompt.
+
+    The first prompt of each feature comes before any second one, so that asking for more keeps the folders there are.
+    """
+    acting = check_acting(audit.suite, prompts)
+    found = {
+        feature: [item for item in audit.suite.items if _located(audit, item, feature)][:prompts] for feature in acting
+    }
     by_prompt: dict[str, list[Attribute]] = {}
-    for feature, template in check_acting(audit.suite).items():
-        item = next((item for item in audit.suite.items if _located(audit, item, feature)), None)
-        if item is not None:
-            by_prompt.setdefault(item.prompt, []).append(_attribute(audit, item, feature, template))
+    for at in range(prompts):
+        for feature, items in found.items():
+            for item in items[at : at + 1]:
+                attribute = _attribute(audit, item, feature, acting[feature])
+                by_prompt.setdefault(item.prompt, []).append(attribute)
     return [Asked(prompt, tuple(attributes), bases=bases) for prompt, attributes in by_prompt.items()]
 
 
-def check_acting(suite: Suite) -> dict[str, str]:
-    """What asks for a label of each sensitive feature; BadInput where the suite does not say it."""
+def check_acting(suite: Suite, prompts: int | None = None) -> dict[str, str]:
+    """What asks for a label of each sensitive feature; BadInput where the suite does not say it, or for no prompts."""
+    if prompts is not None and prompts < 1:
+        raise BadInput(f"is {prompts}", where="--confirm-prompts", cure="give one or more")
     for feature in suite.file.sensitive:
         if feature not in suite.file.acting:
             raise BadInput(

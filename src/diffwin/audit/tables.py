@@ -95,7 +95,9 @@ def as_dict(audit: Audit) -> dict[str, Any]:
         "asymmetries": [asdict(each) for each in audit.asymmetries],
         "net_flows": [asdict(each) for each in audit.net_flows],
         "order": [asdict(each) for each in audit.order],
-        "switch_tests": [told for found in audit.proofs for told in switch_tests_told(found)],
+        "switch_tests": [
+            {"in": found.setup.asked.prompt, **told} for found in audit.proofs for told in switch_tests_told(found)
+        ],
     }
 
 

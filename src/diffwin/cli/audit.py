@@ -58,6 +58,9 @@ def audit(
         bool, typer.Option("--confirm", help="Act in the window of each sensitive feature, to prove it.")
     ] = False,
     confirm_bases: Annotated[int | None, typer.Option(help="Pictures that this takes (default: 100).")] = None,
+    confirm_prompts: Annotated[
+        int | None, typer.Option(help="Prompts that each feature is tested in (default: 1).")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The audit's folder; the same command goes on (default: under audits).")
     ] = None,
@@ -79,7 +82,7 @@ def audit(
     from diffwin.audit.confirm import check_acting, confirmed
 
     if confirm:
-        check_acting(chosen)
+        check_acting(chosen, confirm_prompts)
     if dry_run:
         rows = carry.outlook(carry.plans(chosen, **settings))
         typer.echo(f"{rows:,} network rows for {len(chosen.items)} prompts into {folder}")
@@ -87,7 +90,7 @@ def audit(
     with progress_bar() as progress:
         found = carry.audit(chosen, folder, progress=progress, **settings)
         if confirm:
-            found = confirmed(found, bases=confirm_bases, progress=progress)
+            found = confirmed(found, bases=confirm_bases, prompts=confirm_prompts, progress=progress)
     with waiting("writing the report"):
         from diffwin.audit.save import save
 
