@@ -54,15 +54,16 @@ def simulate(world: World, aim: Aim, seed: int, cost: Callable[[int], int] = lam
     """A run that is allocated until the aim is met."""
     allocator = Adaptive(world.grid, cost, aim)
     designs: dict[str, Design] | None = allocator.first([""])
-    groups = [ALL] if aim.groups is None else None
+    stopped = aim.precision is not None
+    asked = {"groups": [ALL] if aim.groups is None else None, "stopped": stopped}
     looks = 0
     while designs is not None:
         design, looks = designs[""], looks + 1
         readings = world.read(design)
-        resamples = LOOK if aim.precision is None else RESAMPLES
-        seen = [estimate(each, world.grid, seed=seed, groups=groups, resamples=resamples) for each in readings]
+        resamples = RESAMPLES if stopped else LOOK
+        seen = [estimate(each, world.grid, seed=seed, resamples=resamples, **asked) for each in readings]
         designs = allocator.next(designs, seen)
-    final = [estimate(each, world.grid, seed=seed, groups=groups) for each in readings]
+    final = [estimate(each, world.grid, seed=seed, **asked) for each in readings]
     return SimulatedRun(readings, final, design, allocator.spent({"": design}), looks)
 
 

@@ -162,6 +162,7 @@ def test_a_run_asked_for_a_precision_stops_when_every_decision_has_it(tmp_path: 
     )
     assert capped.evaluations <= 9_000
     short = [caveat for caveat in capped.findings().caveats if "was asked for and not reached" in caveat]
+    assert any("so they are 10% wider" in caveat for caveat in capped.findings().caveats)
     assert [caveat.split(" in ")[0] for caveat in short] == ["A half-width of 0.01", "A half-width of 0.02"]
 
 

@@ -11,7 +11,7 @@ from diffwin.estimate import estimate
 from diffwin.levels import EDGE, Grid
 from diffwin.survival import Readings
 from diffwin.trials import ALL, Mode
-from diffwin.window import Method, Status, Window
+from diffwin.window import STOPPED, Method, Status, Window
 from simulated import exact_crossing, grid, readings, uneven
 
 
@@ -48,6 +48,17 @@ def test_decision_intervals_cover_the_exact_point() -> None:
         hits += found.decision.low <= exact <= found.decision.high
     # a first bound, four standard errors below 93 %: docs/coverage.md holds the larger simulation
     assert hits / runs >= 0.93 - 4 * np.sqrt(0.95 * 0.05 / runs)
+
+
+def test_a_run_that_its_intervals_stopped_has_wider_ones() -> None:
+    where = grid(16, -9, 0)
+    free, stopped = (estimate(readings(32, 4, 0, where), where, stopped=each).located[ALL] for each in (False, True))
+    np.testing.assert_allclose(stopped.spread, STOPPED * free.spread)
+    for name in ("onset", "decision", "end"):
+        one, other = getattr(free.window, name), getattr(stopped.window, name)
+        assert one.log_snr == other.log_snr
+        assert other.low - one.log_snr == pytest.approx(STOPPED * (one.low - one.log_snr))
+        assert other.high - one.log_snr == pytest.approx(STOPPED * (one.high - one.log_snr))
 
 
 @pytest.mark.parametrize(("mode", "group"), [(Mode.RENOISE, ALL), (Mode.RENOISE, "left"), (Mode.BRANCH, ALL)])

@@ -63,26 +63,33 @@ def estimate(
     seed: int = 0,
     groups: Sequence[str] | None = None,
     resamples: int = RESAMPLES,
+    stopped: bool = False,
 ) -> Estimate:
     """Curves and windows of one feature, for every group that has bases or for the `groups` named.
 
     Windows are read off the corrected curves where the probe's confusion matrix is known and can be undone; the same
-    `seed` gives the same resamples of bases to every feature of a prompt.
+    `seed` gives the same resamples of bases to every feature of a prompt. `stopped` says that the run went on until its
+    intervals were narrow enough.
     """
     weights = with_resamples(readings, seed, resamples)
     tables = Tables.of(readings, weights)
     raw = {group: Curve.of(tables, readings, group) for group in groups or readings.groups}
     corrected, why = _corrected(readings, raw, weights, correction, seed)
     used = raw if why else corrected
-    located = {group: locate(used[group], readings, grid, corrected=not why) for group in raw}
+    located = {group: locate(used[group], readings, grid, corrected=not why, stopped=stopped) for group in raw}
     return Estimate(readings, raw, corrected, why, located)
 
 
 def estimates(
-    readings: Iterable[Readings], grid: Grid, corrections: Mapping[str, Correction], *, seed: int = 0
+    readings: Iterable[Readings],
+    grid: Grid,
+    corrections: Mapping[str, Correction],
+    *,
+    seed: int = 0,
+    stopped: bool = False,
 ) -> list[Estimate]:
     """The same for every prompt and feature of a run; `corrections` are known by feature."""
-    return [estimate(each, grid, corrections.get(each.feature), seed=seed) for each in readings]
+    return [estimate(each, grid, corrections.get(each.feature), seed=seed, stopped=stopped) for each in readings]
 
 
 def _corrected(

@@ -34,7 +34,7 @@ from diffwin.survival import Readings, readings_of
 from diffwin.theory.record import predicted_curves
 from diffwin.trials import ALL
 from diffwin.version import VERSION
-from diffwin.window import CONFIDENCE, Located, Window
+from diffwin.window import CONFIDENCE, STOPPED, Located, Window
 
 SCHEMA = "diffwin/windows/1"
 PREDICTION_DRAWS = 512
@@ -107,7 +107,8 @@ class Run:
     @cached_property
     def estimates(self) -> list[Estimate]:
         """Curves and windows of every prompt and feature, with the resamples behind them."""
-        return estimates(self.readings, self.grid, corrections_of(self.record), seed=self.plan.seed)
+        corrections, stopped = corrections_of(self.record), self.plan.precision is not None
+        return estimates(self.readings, self.grid, corrections, seed=self.plan.seed, stopped=stopped)
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -298,6 +299,11 @@ class Run:
             told = f"is not corrected for errors of reading: {why}" if why else "is corrected for errors of reading"
             verb = "survives" if len(names) == 1 else "survive"
             yield f"How often the {' and the '.join(names)} {verb} {told}."
+        if self.plan.precision is not None:
+            yield (
+                f"The run went on until its intervals were narrow enough, so they are {STOPPED - 1:.0%} wider than by "
+                "themselves: one that stops then stops by preference when they are too narrow."
+            )
         yield from self._unreached()
         if why := self.record["model"]["provenance"].get("distilled"):
             yield f"The model is distilled ({why}): its windows are its own, not those of the model it learned from."

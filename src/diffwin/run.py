@@ -303,10 +303,14 @@ class _Work:
         )
         record = self.ledger.get("record")
         grid, corrections = self.job.process.grid, corrections_of(record)
-        resamples = LOOK if plan.precision is None else RESAMPLES
-        groups = [ALL] if plan.precision_groups is None else None
+        stopped = plan.precision is not None
+        asked: dict[str, Any] = {
+            "groups": [ALL] if plan.precision_groups is None else None,
+            "resamples": RESAMPLES if stopped else LOOK,
+            "stopped": stopped,
+        }
         return [
-            estimate(each, grid, corrections.get(each.feature), seed=plan.seed, groups=groups, resamples=resamples)
+            estimate(each, grid, corrections.get(each.feature), seed=plan.seed, **asked)
             for each in readings_of(seen, record["labels"], list(grid.log_snr))
         ]
 

@@ -31,6 +31,9 @@ MISFIT = 0.05
 """The family gives way to the monotone curve where so bad a fit would be rarer than this."""
 NOTHING = 0.05
 """A normalised survival this close to 0 or 1 says nothing of where between two levels it rose."""
+STOPPED = 1.1
+"""How much wider intervals are that a run went on for until they were narrow enough. Measured: on other outcomes of the
+designs that such runs end with, intervals are a tenth wider than those that the runs stopped at (docs/adaptive.md)."""
 VALUES = (EDGE, 0.5, 1 - EDGE)
 NAMES = ("onset", "decision", "end")
 
@@ -115,8 +118,11 @@ class Located:
         return np.asarray(np.nanstd(self.draws[1:], axis=0) * widening(self.bases))
 
 
-def locate(curve: Curve, readings: Readings, grid: Grid, *, corrected: bool = False) -> Located:
-    """The window of one group, or the outcome that is not a window with its reason."""
+def locate(curve: Curve, readings: Readings, grid: Grid, *, corrected: bool = False, stopped: bool = False) -> Located:
+    """The window of one group, or the outcome that is not a window with its reason.
+
+    `stopped` says that the run went on until such intervals were narrow enough: they are wider by `STOPPED`.
+    """
     floor = float(curve.floor[0]) if curve.bases else None
     name = Window(readings.prompt, readings.feature, curve.group, Status.FOUND, "", floor, corrected=corrected)
     early = _without_fit(curve, readings)
@@ -125,7 +131,9 @@ def locate(curve: Curve, readings: Readings, grid: Grid, *, corrected: bool = Fa
     shares = rises(curve, np.array([0])).at(curve.log_snr)[0]
     status, reason = _outcome(curve, readings, shares)
     name = replace(name, status=status, reason=reason)
-    return _found(name, curve, shares, grid) if status is Status.FOUND else Located(name, curve.independent)
+    if status is not Status.FOUND:
+        return Located(name, curve.independent)
+    return _found(name, curve, shares, grid, STOPPED if stopped else 1.0)
 
 
 def _without_fit(curve: Curve, readings: Readings) -> tuple[Status, str] | None:
@@ -161,8 +169,9 @@ def _outcome(curve: Curve, readings: Readings, shares: FloatArray) -> tuple[Stat
     return Status.FOUND, f"survival rises from {max(shares[0], 0):.0%} to {min(shares[-1], 1):.0%} above chance"
 
 
-def _found(name: Window, curve: Curve, shares: FloatArray, grid: Grid) -> Located:
-    """The window with its points, by the family if that fits and decides inside the levels measured."""
+def _found(name: Window, curve: Curve, shares: FloatArray, grid: Grid, spread: float) -> Located:
+    """The window with its points, by the family if that fits and decides inside the levels measured; its resamples lie
+    `spread` times as far from it as they do by themselves."""
     fits = family.fit(curve, fresh_counts(curve))
     draws = fits.crossings(VALUES)
     inside = curve.log_snr[0] <= draws[0, 1] <= curve.log_snr[-1]
@@ -171,6 +180,7 @@ def _found(name: Window, curve: Curve, shares: FloatArray, grid: Grid) -> Locate
     else:
         method, kept = Method.MONOTONE, None
         draws = rises(curve, np.flatnonzero(curve.usable)).crossings(VALUES)
+    draws = draws[0] + spread * (draws - draws[0])
     low, high = _student(draws, curve)
     low, high, narrow = _widened(curve.log_snr, shares, low, high)
     points = [_point(at, low[k], high[k], curve.log_snr, grid) for k, at in enumerate(draws[0])]
