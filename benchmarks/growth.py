@@ -40,8 +40,9 @@ labels = { side = "left" }
 
 def run(trials: int, folder: Path) -> dict[str, float]:
     """Generate, read and record; the clock stops at the last record, before the report."""
+    from diffwin.job import prepare
     from diffwin.plan import Plan
-    from diffwin.run import prepare, run
+    from diffwin.run import run
 
     world = folder / "world.toml"
     world.write_text(WORLD, encoding="utf-8")
@@ -65,8 +66,8 @@ def report(trials: int, folder: Path) -> dict[str, float]:
 def ledger(trials: int, folder: Path) -> dict[str, float]:
     """As many observations, written as a run writes them."""
     from diffwin.ledger import Ledger, Sample
-    from diffwin.run import CHUNK
     from diffwin.trials import Trial
+    from diffwin.work import CHUNK
 
     reading = {"side": np.array([0.25, 0.75])}
     clock = Clock()

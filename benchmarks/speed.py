@@ -105,7 +105,7 @@ def plan_of(contender: str, size: argparse.Namespace) -> Any:
 
 def work(contender: str, size: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """One contender from the loaded model to its readings, and the half-widths of its decision points."""
-    from diffwin.run import prepare
+    from diffwin.job import prepare
 
     plan, clock = plan_of(contender, size), Clock()
     job = prepare(plan)
@@ -124,14 +124,14 @@ def work(contender: str, size: argparse.Namespace, folder: Path) -> dict[str, An
 def ours(job: Any, folder: Path, clock: Clock) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Through diffwin, with its ledger and pictures; the report, which (a) and (b) do not have, is left out."""
     from diffwin.ledger import Ledger
-    from diffwin.run import _Work
     from diffwin.screen import Screened
+    from diffwin.work import Work
 
     with Ledger.writing(folder) as ledger:
         ledger.claim(job.identity)
         ledger.put(record=job.record(None))
         clock.start()
-        _Work(job, ledger, lambda done, total: None).do()
+        Work(job, ledger, lambda done, total: None).do()
         told = clock.told()
         screened = Screened.of(ledger.screened(), ledger.looks(), len(ledger.samples().query("level > 0")))
         return ledger.observations(), told | {"designed": told["rows"], "screen": screened.as_dict()}

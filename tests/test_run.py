@@ -20,12 +20,13 @@ from scipy.optimize import brentq
 import diffwin
 from diffwin.defaults import GENERATIONS, PATIENCE
 from diffwin.errors import BadInput
+from diffwin.job import prepare
 from diffwin.plan import Plan
 from diffwin.process.base import Samples, State
 from diffwin.process.diffusion import Diffusion
 from diffwin.process.mixture import MixtureProcess
 from diffwin.results import reversibility_gaps
-from diffwin.run import WAITING, ahead, prepare
+from diffwin.work import WAITING, ahead
 from simulated import exact_survival
 from worlds import hypercube
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from diffwin.audit.result import Audit, Scale
 from diffwin.audit.suite import Suite
+from diffwin.job import prepare
 from diffwin.models import describe
 from diffwin.plan import Plan
-from diffwin.run import prepare, run
+from diffwin.run import run
 
 Progress = Callable[[int, int], None]
 

@@ -99,7 +99,7 @@ def probe(
     }  # fmt: skip
     plan = Plan.make(**{name: value for name, value in given.items() if value is not None})
     if dry_run:
-        from diffwin.run import prepare
+        from diffwin.job import prepare
 
         job = prepare(plan)
         typer.echo(f"{job.outlook()} into {out or job.plan.default_folder()}")

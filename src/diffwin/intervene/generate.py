@@ -11,8 +11,8 @@ from diffwin.reading import chunks, read_samples
 from diffwin.trials import Base, Switch, Trial
 
 if TYPE_CHECKING:
+    from diffwin.job import Job
     from diffwin.process.base import Process, State
-    from diffwin.run import Job
 
 TOGETHER = 32
 """Bases whose untouched generations are at hand together; also the samples that are decoded and read together."""

@@ -21,7 +21,7 @@ from diffwin.plan import Plan
 from diffwin.results import Run
 
 if TYPE_CHECKING:
-    from diffwin.run import Job
+    from diffwin.job import Job
 
 FOLDER = "intervene"
 """Where an intervention into a run stands, in the run's own folder."""
@@ -91,7 +91,7 @@ class _Maker:
 
     @cached_property
     def job(self) -> Job:
-        from diffwin.run import prepare
+        from diffwin.job import prepare
 
         run, asked = self.setup.run, self.setup.asked
         prompts = dict.fromkeys([asked.prompt, *(each.prompt for each in asked.attributes)])
