@@ -105,6 +105,28 @@ def _clip() -> tuple[Any, Any, Any]:
     return hf.CLIPModel(config), tokenizer, hf.CLIPImageProcessor(**edges)
 
 
+def _clipseg() -> tuple[Any, Any, Any]:
+    model, tokenizer, processor = _clip()
+    text = model.config.text_config.to_dict()
+    return hf.CLIPSegModel(hf.CLIPSegConfig(text_config=text, vision_config=VISION)), tokenizer, processor
+
+
+def _metaclip2() -> tuple[Any, Any, Any]:
+    tokenizer = _words_tokenizer(32)
+    ends = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": 0, "max_position_embeddings": 32}
+    text = {**TEXT, **ends, "vocab_size": len(tokenizer)}
+    config = hf.MetaClip2Config(text_config=text, vision_config=VISION, projection_dim=8)
+    return hf.MetaClip2Model(config), tokenizer, _clip()[2]
+
+
+def _altclip() -> tuple[Any, Any, Any]:
+    tokenizer = _words_tokenizer(32)
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    text = {**TEXT, "vocab_size": len(tokenizer), "pad_token_id": 0, "project_dim": 16, "max_position_embeddings": 40}
+    config = hf.AltCLIPConfig(text_config=text, vision_config=VISION, projection_dim=8)
+    return hf.AltCLIPModel(config), tokenizer, _clip()[2]
+
+
 def _siglip() -> tuple[Any, Any, Any]:
     tokenizer = _words_tokenizer(64)
     text = {**TEXT, "vocab_size": len(tokenizer), "max_position_embeddings": 64, "projection_size": 16}
@@ -148,6 +170,21 @@ def _blip() -> tuple[Any, Any, Any]:
     return hf.BlipModel(config), tokenizer, hf.BlipImageProcessor(size={"height": SIZE, "width": SIZE})
 
 
+def _blip2() -> tuple[Any, Any, Any]:
+    """One that compares a text with several embeddings of a picture."""
+    tokenizer = _words_tokenizer(32)
+    former = {**TEXT, "vocab_size": len(tokenizer), "encoder_hidden_size": 16, "use_qformer_text_input": True}
+    opt = {
+        "model_type": "opt", "vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "ffn_dim": 16, "word_embed_proj_dim": 16, "max_position_embeddings": 32,
+    }  # fmt: skip
+    config = hf.Blip2Config(
+        vision_config=VISION, qformer_config=former, text_config=opt, num_query_tokens=2, image_text_hidden_size=8
+    )
+    model = hf.Blip2ForImageTextRetrieval(config)
+    return model, tokenizer, hf.BlipImageProcessor(size={"height": SIZE, "width": SIZE})
+
+
 def _blip_answerer() -> tuple[Any, Any, Any]:
     tokenizer = _blip_tokenizer()
     config = hf.BlipConfig(text_config=_blip_text(tokenizer), vision_config=VISION)
@@ -178,11 +215,16 @@ def _vilt_answerer() -> tuple[Any, Any, Any]:
 
 _ZERO_SHOT = {
     "clip": _clip,
+    "clipseg": _clipseg,
+    "metaclip_2": _metaclip2,
+    "altclip": _altclip,
     "siglip": _siglip,
     "siglip2": _siglip2,
     "align": _align,
     "chinese_clip": _chinese_clip,
     "blip": _blip,
+    "blip-2": _blip2,
 }
 _ANSWERERS = {"blip": _blip_answerer, "vilt": _vilt_answerer}
-ZERO_SHOT = tuple(_ZERO_SHOT)
+ZERO_SHOT = tuple(kind for kind in _ZERO_SHOT if kind != "blip-2")
+"""Those whose score is a scaled cosine."""

@@ -169,6 +169,12 @@ def test_an_answer_that_the_model_cannot_give(vilt: Path, blip: Path) -> None:
     assert "probe place, label out: the model has no answer '\N{SNOWMAN}'" in told
 
 
+@pytest.mark.parametrize("kind", ["vilt", "blip"])
+def test_a_question_that_is_too_long(kind: str, request: pytest.FixtureRequest) -> None:
+    told = refused(request.getfixturevalue(kind), TEXT.replace("is it", "is it " * 30))
+    assert "probe place: the question is 66 tokens long, and the model reads 32; shorten the question" in told
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

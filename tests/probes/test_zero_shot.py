@@ -185,6 +185,11 @@ def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
     assert "model: is of the kind vilt, which is no model for zero-shot classification" in refused(tmp_path)
 
 
+def test_a_model_that_scores_pairs_in_another_way_is_refused(tmp_path: Path) -> None:
+    tiny_transformers.save_zero_shot("blip-2", tmp_path / "model")
+    assert "Blip2ForImageTextRetrieval does not compare one embedding of a picture with one of a" in refused(tmp_path)
+
+
 def test_a_model_that_lacks_weights_is_refused(tmp_path: Path) -> None:
     """An answering BLIP names the same kind of model: what it lacks would be made up at random."""
     tiny_transformers.save_answerer("blip", tmp_path / "model")
@@ -206,7 +211,7 @@ def test_a_folder_that_is_not_whole(lost: str, told: str, tmp_path: Path) -> Non
     assert told in refused(tmp_path)
 
 
-def test_a_tokenizer_that_asks_for_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tokenizer_that_asks_for_a_library(tmp_path: Path) -> None:
     """SigLIP's first models spell by sentencepiece, which transformers does not bring."""
     tiny_transformers.save_zero_shot("siglip", tmp_path / "model")
     (tmp_path / "model" / "tokenizer.json").unlink()

@@ -53,7 +53,7 @@ class Vilt:
             if answer not in index:
                 raise _unanswerable(definition, answer, f"it has {len(index)}, such as {', '.join(list(index)[:12])}")
         self.model, self._answers = model, torch.tensor([index[answer] for answer in answers])
-        self._question = tokenizer(definition.question, return_tensors="pt")
+        self._question = _question(tokenizer, definition, model.config.max_position_embeddings)
 
     def __call__(self, **inputs: torch.Tensor) -> torch.Tensor:
         rows = len(inputs["pixel_values"])
@@ -69,7 +69,7 @@ class Blip:
 
     def __init__(self, model: Any, tokenizer: Any, definition: Definition, answers: list[str]) -> None:
         self.model = model
-        self._question = tokenizer(definition.question, return_tensors="pt")
+        self._question = _question(tokenizer, definition, model.config.text_config.max_position_embeddings)
         self._answers = [self._tokens(tokenizer, definition, answer) for answer in answers]
 
     def _tokens(self, tokenizer: Any, definition: Definition, answer: str) -> torch.Tensor:
@@ -93,6 +93,18 @@ class Blip:
         logits = self.model.text_decoder(input_ids=written, encoder_hidden_states=asked).logits
         each = log_softmax(logits[:, :-1].double(), dim=-1).gather(2, written[:, 1:, None])
         return each.sum(dim=(1, 2)).cpu()
+
+
+def _question(tokenizer: Any, definition: Definition, room: int) -> dict[str, torch.Tensor]:
+    """One row of each tensor that the tokenizer makes of the question; BadInput for more than the model reads."""
+    tokens = dict(tokenizer(definition.question, return_tensors="pt", verbose=False))
+    if (length := tokens["input_ids"].shape[1]) > room:
+        raise BadInput(
+            f"the question is {length} tokens long, and the model reads {room}",
+            where=f"probe {definition.name}",
+            cure="shorten the question",
+        )
+    return tokens
 
 
 def _unanswerable(definition: Definition, answer: str, told: str) -> BadInput:
