@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tomllib
 from pathlib import Path
@@ -82,3 +83,13 @@ def test_measured_error_fits_the_labels(definition: Definition) -> None:
 def test_probes_of_one_world_read_different_features() -> None:
     emoji = [each.feature for each in shipped_definitions() if each.model == "emoji-clip" and each.kind == "clip"]
     assert sorted(emoji) == ["background", "gender", "occupation", "skin-tone"]
+
+
+def test_the_examples_of_the_docs_are_definitions(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "probes.md").read_text(encoding="utf-8")
+    kinds = []
+    for i, example in enumerate(re.findall(r"```toml\n(.*?)```", page, re.DOTALL)):
+        path = tmp_path / f"{i}.toml"
+        path.write_text(example, encoding="utf-8")
+        kinds.append(load_definition(str(path)).kind)
+    assert kinds == ["zero-shot", "vqa"]

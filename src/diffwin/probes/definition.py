@@ -12,7 +12,7 @@
     name = "red"
     phrases = ["a red background"]     # clip, zero-shot; vqa has `answers`, colour `rgb`, classifier `classes`
 
-`rules.py` says which keys go with which kind; docs/probes.md has an example of each.
+`rules.py` says which keys go with which kind; docs/probes.md tells what each reads by.
 
 A file of the user's own is read, checked and used exactly like a shipped one. No torch here.
 """
