@@ -158,6 +158,7 @@ def prepare(plan: Plan) -> Job:
         lora=plan.lora,
         embedding=plan.embedding,
         vae=plan.vae,
+        prompts=plan.prompts,
     )
     if process.takes_prompt and not plan.prompts:
         raise BadInput(f"{process.name} needs a prompt", where="--prompt", cure='give one, such as --prompt "a cook"')

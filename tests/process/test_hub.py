@@ -12,6 +12,8 @@ import pytest
 
 import tiny_pipelines
 from diffwin.cli.main import main
+from diffwin.errors import BadInput
+from diffwin.process import footprint
 from diffwin.process.load import load
 from served_hub import COMMIT, Hub, serving
 
@@ -117,6 +119,26 @@ def test_files_that_are_not_what_they_should_be(
     assert "no safetensors weights" in told(monkeypatch, capsys, tmp_path / "run", "owner/name")
     (hub.folder / "model_index.json").unlink()
     assert "has no model_index.json" in told(monkeypatch, capsys, tmp_path / "run", "owner/name")
+
+
+def test_a_model_over_the_memory_is_not_even_downloaded(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(footprint, "free_on", lambda device: 1000)
+    line = told(monkeypatch, capsys, tmp_path / "run", "owner/name")
+    assert re.search(r"owner/name: it takes at least 0\.2 MB .* and \w+ has 0\.0 MB free; choose a smaller model", line)
+    assert not list((tmp_path / "cache").rglob("*"))
+    monkeypatch.setattr(footprint, "free_on", lambda device: 10**9)
+    load("owner/name", device="cpu", steps=2)
+    hub.asked.clear()
+    load("owner/name", device="cpu", steps=2)
+    assert not any(UNET in path for path in hub.asked)  # what is here is not asked for again
+
+
+def test_a_hub_that_tells_no_headers_is_downloaded_from_all_the_same(hub: Hub) -> None:
+    (hub.folder / UNET).write_bytes(b"no safetensors")
+    with pytest.raises(BadInput, match="corrupt or cut short"):
+        load("owner/name", device="cpu", steps=2)
 
 
 def test_a_cache_that_lost_a_file(

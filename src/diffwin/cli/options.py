@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import functools
+import inspect
+from collections.abc import Callable, Collection
+from inspect import Parameter
+from typing import Annotated, Any
 
 import typer
 
@@ -40,3 +44,39 @@ Embedding = Annotated[
 ]
 Vae = Annotated[str | None, typer.Option(metavar="NAME", help="Another autoencoder: a folder or a hub id.")]
 Revision = Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag or commit of a hub id.")]
+
+CHOICES: dict[str, Any] = {
+    "solver": Solver, "eta": Eta, "steps": Steps, "guidance": Guidance, "negative_prompt": NegativePrompt,
+    "size": Size, "seed": Seed, "device": Device, "dtype": Dtype, "slots": Slots, "compile": Compile,
+    "revision": Revision,
+}  # fmt: skip
+"""How a model is loaded and run, by the names that a plan's fields have: the same in every command that runs one."""
+
+Chosen = dict[str, Any]
+"""The choices that were named on the command line."""
+
+
+def with_choices(*, without: Collection[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Puts the options of CHOICES where a command has the parameter `chosen: Chosen`; `without` leaves some out."""
+
+    def wrap(command: Callable[..., None]) -> Callable[..., None]:
+        names = [name for name in CHOICES if name not in without]
+
+        @functools.wraps(command)
+        def run(**given: Any) -> None:
+            chosen = {name: given.pop(name) for name in names}
+            command(**given, chosen={name: value for name, value in chosen.items() if value is not None})
+
+        signature = inspect.signature(command, eval_str=True)
+        parameters: list[Parameter] = []
+        for each in signature.parameters.values():
+            parameters += [each] if each.name != "chosen" else map(_parameter, names)
+        run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return run
+
+    return wrap
+
+
+def _parameter(name: str) -> Parameter:
+    default = False if name == "compile" else None
+    return Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=CHOICES[name])

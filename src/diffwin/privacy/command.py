@@ -35,7 +35,8 @@ def audit(plan: PrivacyPlan, out: Path, *, progress: Progress = lambda done, tot
     from diffwin.probes.spaces import choose_space
     from diffwin.process.load import load
 
-    process = load(plan.model, **plan.choices())
+    # the empty prompt is what a picture is held against without its caption
+    process = load(plan.model, prompts=["", *dict.fromkeys(subjects.prompts)], **plan.choices())
     space = choose_space(plan.features, describe(plan.model).probes, usual=process.takes_prompt, device=plan.device)
     if not process.takes_prompt:
         subjects = subjects.untold()

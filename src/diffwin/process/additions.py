@@ -8,15 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from diffwin.additions import Addition
 from diffwin.errors import BadInput
 from diffwin.families import Family
 from diffwin.process.choices import Laid, Source
 from diffwin.process.configured import read_config
+from diffwin.process.decoder import decoding_dtype
 from diffwin.process.embeddings import ENCODERS, check_embedding, lay_embeddings, token_of
 from diffwin.process.hub import fetch
 from diffwin.process.loras import LOADERS, check_lora, lay_loras
-from diffwin.process.weights import PICKLED, check_file, fingerprint, load_part, part_folder
+from diffwin.process.weights import PICKLED, check_class, check_file, fingerprint, load_part, part_folder
 
 _USUAL = {"lora": "pytorch_lora_weights.safetensors", "embedding": "learned_embeds.safetensors"}
 """How diffusers' own trainers call the file."""
@@ -43,12 +46,32 @@ def lay_over(source: Source, adapter: str, part: str, module: Any, tokenizer: An
     return module
 
 
-def load_vae(kind: Any, source: Source) -> Any:
-    """A model's autoencoder, of class `kind`, or the one given in its place, whose latents must have the same shape."""
+def load_laid(
+    kind: Any,
+    source: Source,
+    adapter: str,
+    part: str,
+    dtype: torch.dtype,
+    stem: str = "diffusion_pytorch_model",
+    also: tuple[str, ...] = (),
+    tokenizer: Any = None,
+) -> Any:
+    """What `load_part` reads, with what is laid over it; LoRAs are added to the weights in float32."""
+    exact = bool(source.laid("lora")) and part in LOADERS[adapter][1]
+    module = load_part(kind, source.folder, part, torch.float32 if exact else dtype, stem, also)
+    lay_over(source, adapter, part, module, tokenizer)
+    return module.to(dtype) if exact else module
+
+
+def load_vae(kind: Any, source: Source, dtype: torch.dtype) -> Any:
+    """A model's autoencoder, of class `kind`, or the one given in its place, whose latents must have the same shape.
+
+    It is read into the dtype of the network, or float32 if it would overflow in that.
+    """
     given = source.laid("vae")
     if not given:
-        return load_part(kind, source.folder, "vae")
-    vae = load_part(kind, given[0].path, "vae")
+        return _load_vae(kind, source.folder, dtype)
+    vae = _load_vae(kind, given[0].path, dtype)
     own = read_config(part_folder(source.folder, "vae") / "config.json")
     usual = {"channels": own.get("latent_channels"), "levels of size": len(_widths(own))}
     found = {"channels": vae.config.latent_channels, "levels of size": len(_widths(vae.config))}
@@ -60,6 +83,12 @@ def load_vae(kind: Any, source: Source) -> Any:
                 cure="give one made for the same latents",
             )
     return vae
+
+
+def _load_vae(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
+    config = part_folder(folder, "vae") / "config.json"
+    check_class(config, kind.__name__)
+    return load_part(kind, folder, "vae", decoding_dtype(read_config(config), dtype))
 
 
 def _widths(config: Any) -> Any:

@@ -36,6 +36,8 @@ class Choices:
     compiled: bool = False
     size: tuple[int, int] | None = None
     """Height and width of the picture in pixels; None is the model's own."""
+    prompts: tuple[str, ...] = ()
+    """Prompts that will be asked for: they are embedded first, and the text encoders let go."""
 
     def __post_init__(self) -> None:
         check_solver(self.solver)

@@ -51,7 +51,7 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise BadInput(str(error), where=str(path), cure="give a folder with a readable scheduler") from None
+        raise BadInput(str(error), where=str(path), cure="download the model again") from None
     if not isinstance(content, dict):
         raise BadInput("is not a JSON object", where=str(path), cure="download the model again")
     return content

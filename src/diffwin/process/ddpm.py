@@ -48,7 +48,7 @@ def load(source: Source, choices: Choices) -> DDPMProcess:
     with importing():
         from diffusers import UNet2DModel
     schedule = read_schedule(source.folder)
-    return DDPMProcess(source, load_part(UNet2DModel, source.folder, "unet"), schedule, choices)
+    return DDPMProcess(source, load_part(UNet2DModel, source.folder, "unet", choices.dtype), schedule, choices)
 
 
 def _denoiser(unet: Any, schedule: Configured, choices: Choices) -> Denoiser:

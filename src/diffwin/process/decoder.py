@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,17 @@ from diffwin.process.weights import place
 _PIXELS = 8 * 512 * 512  # decoding more at once runs out of memory on ordinary devices
 
 
+def decoding_dtype(config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
+    """That of the network, or float32 for an autoencoder that overflows in float16 (its force_upcast)."""
+    return torch.float32 if dtype == torch.float16 and config.get("force_upcast", True) else dtype
+
+
 class Decoder:
-    """An autoencoder between latents and pictures; float32 where float16 would overflow."""
+    """An autoencoder between latents and pictures, in its own dtype."""
 
     def __init__(self, vae: Any, choices: Choices) -> None:
-        overflows = choices.dtype == torch.float16 and bool(vae.config.get("force_upcast", True))
-        self.dtype = torch.float32 if overflows else choices.dtype
-        self.device = choices.device
-        self.vae = place(vae, self.device, self.dtype)
+        self.dtype, self.device = vae.dtype, choices.device
+        self.vae = place(vae, self.device)
         self._factor, self._centre = _scaling(vae.config)
         self.enlarges = 2 ** (len(vae.config.block_out_channels) - 1)
         self._portions: Portions | None = None

@@ -84,7 +84,8 @@ def load(source: Source, choices: Choices) -> DiTProcess:
         from diffusers import AutoencoderKL, DiTTransformer2DModel
     folder = source.folder
     schedule = read_schedule(folder)
-    transformer = load_part(DiTTransformer2DModel, folder, "transformer", also=("Transformer2DModel",))
+    older = ("Transformer2DModel",)
+    transformer = load_part(DiTTransformer2DModel, folder, "transformer", choices.dtype, also=older)
     names = read_config(folder / "model_index.json").get("id2label") or {}
     classes = Classes.of(int(transformer.config.num_embeds_ada_norm), names)
-    return DiTProcess(source, transformer, load_vae(AutoencoderKL, source), classes, schedule, choices)
+    return DiTProcess(source, transformer, load_vae(AutoencoderKL, source, choices.dtype), classes, schedule, choices)

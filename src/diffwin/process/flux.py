@@ -9,15 +9,15 @@ import torch
 
 from diffwin.errors import BadInput
 from diffwin.families import BY_KIND
-from diffwin.process.additions import lay_over, load_vae
+from diffwin.process.additions import load_laid, load_vae
 from diffwin.process.choices import Choices, Source
 from diffwin.process.configured import Configured
 from diffwin.process.decoder import Decoder
 from diffwin.process.flow import FlowSchedule
-from diffwin.process.prompts import Conditions, Embedding, PooledReader, T5Reader, check_together
+from diffwin.process.prompts import Conditions, Embedding, PooledReader, Several, T5Reader, text_encoder
 from diffwin.process.schedules import read_schedule
 from diffwin.process.trained import Denoiser, Shape, TextToImage, Told, latent_shape
-from diffwin.process.weights import importing, load_part, load_tokenizer, place
+from diffwin.process.weights import importing, load_tokenizer
 
 T5_TOKENS = 512
 SIDE = 128
@@ -30,22 +30,15 @@ class Parts:
 
     transformer: Any
     vae: Any
-    clip: PooledReader
-    t5: T5Reader
+    conditions: Conditions
 
 
-class _Both:
+class _Both(Several):
     """T5's states, CLIP's pooled text."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._clip, self._t5 = parts.clip, parts.t5
-        self.limit = max(parts.clip.limit, parts.t5.limit)
-
-    def check(self, prompt: str, where: str = "--prompt") -> None:
-        check_together([self._clip, self._t5], prompt, where)
-
     def embed(self, prompt: str) -> Embedding:
-        return self._clip.embed(prompt) | self._t5.embed(prompt)
+        clip, t5 = (reader.embed(prompt) for reader in self._readers)
+        return clip | t5
 
 
 class PackedDenoiser(Denoiser):
@@ -72,11 +65,10 @@ class FluxProcess(TextToImage):
     tells_guidance = True
 
     def __init__(self, source: Source, parts: Parts, schedule: Configured, choices: Choices) -> None:
-        choices.need_no_negative_prompt(source.name)
         config = parts.transformer.config
         if not config.guidance_embeds and choices.guidance not in (1.0, BY_KIND["flux"].guidance):
             raise BadInput(f"{source.name} is not told any guidance", where="--guidance", cure="leave it out")
-        conditions, decoder = Conditions(_Both(parts)), Decoder(parts.vae, choices)
+        conditions, decoder = parts.conditions, Decoder(parts.vae, choices)
         shape = latent_shape((config.in_channels // 4, SIDE, SIDE), choices, decoder, 2)
 
         def told(ids: torch.Tensor) -> dict[str, Any]:
@@ -119,18 +111,19 @@ def _places(shape: Shape) -> torch.Tensor:
 
 def load(source: Source, choices: Choices) -> FluxProcess:
     """From a folder in the layout of FluxPipeline.save_pretrained."""
+    choices.need_no_negative_prompt(source.name)
     with importing():
         from diffusers import AutoencoderKL, FluxTransformer2DModel
         from transformers import CLIPTextModel, T5EncoderModel
     folder = source.folder
     schedule = read_schedule(folder)
-    clip = place(load_part(CLIPTextModel, folder, "text_encoder", "model"), choices.device, choices.dtype)
-    t5 = place(load_part(T5EncoderModel, folder, "text_encoder_2", "model"), choices.device, choices.dtype)
     words, spelling = load_tokenizer(folder), load_tokenizer(folder, "tokenizer_2", "T5TokenizerFast")
+    clip = PooledReader(words, text_encoder(CLIPTextModel, source, "flux", "text_encoder", choices, words))
+    encoder = text_encoder(T5EncoderModel, source, "flux", "text_encoder_2", choices, spelling)
+    t5 = T5Reader(spelling, encoder, T5_TOKENS, masked=False)
     parts = Parts(
-        transformer=lay_over(source, "flux", "transformer", load_part(FluxTransformer2DModel, folder, "transformer")),
-        vae=load_vae(AutoencoderKL, source),
-        clip=PooledReader(words, lay_over(source, "flux", "text_encoder", clip, words)),
-        t5=T5Reader(spelling, lay_over(source, "flux", "text_encoder_2", t5, spelling), T5_TOKENS, masked=False),
+        conditions=Conditions(_Both([clip, t5]), choices),
+        transformer=load_laid(FluxTransformer2DModel, source, "flux", "transformer", choices.dtype),
+        vae=load_vae(AutoencoderKL, source, choices.dtype),
     )
     return FluxProcess(source, parts, schedule, choices)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +14,17 @@ from huggingface_hub.errors import (
     HFValidationError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
+    SafetensorsParsingError,
 )
 
 from diffwin.errors import BadInput
 from diffwin.models import moved_to
-from diffwin.process.weights import needed, patterns
+from diffwin.process.footprint import Tensors
+from diffwin.process.weights import needed, patterns, weight_names
 
 # hub errors derive from the HTTP library's own base class, which also covers a connection that cannot be made
 _NETWORK: tuple[type[BaseException], ...] = (OSError, *HfHubHTTPError.__bases__)
+_UNTOLD: tuple[type[BaseException], ...] = (*_NETWORK, SafetensorsParsingError)
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,21 @@ ONE_MODEL = Layout(
 
 Choose = Callable[[list[str]], list[str]]
 """Which of a repository's files are needed; BadInput if they are not among them."""
+Admit = Callable[[Mapping[str, Tensors]], None]
+"""Is told what is in the weights of a model before they are downloaded, and may raise."""
 
 
 def fetch(
-    hub_id: str, revision: str | None = None, choose: Choose | None = None, *, layout: Layout = PIPELINE
+    hub_id: str,
+    revision: str | None = None,
+    choose: Choose | None = None,
+    *,
+    layout: Layout = PIPELINE,
+    admit: Admit | None = None,
 ) -> Snapshot:
     """Download what diffwin needs of a repository, or find it in the cache when the hub cannot be reached.
 
-    Without `choose` that is a model, with all the parts of its layout.
+    Without `choose` that is a model, with all the parts of its layout, if they are admitted.
     """
     try:
         info = HfApi().model_info(hub_id, revision=revision)
@@ -69,6 +79,8 @@ def fetch(
         return _cached(hub_id, revision, list(layout.patterns) if choose is None else [], layout)
     files = [sibling.rfilename for sibling in info.siblings or ()]
     wanted = _model_files(hub_id, files, layout) if choose is None else choose(files)
+    if admit is not None:
+        admit(_announced(hub_id, str(info.sha), weight_names(files)))
     licence = str(info.card_data.get("license") or "not stated") if info.card_data else "not stated"
     try:
         folder = snapshot_download(hub_id, revision=info.sha, allow_patterns=wanted)
@@ -80,6 +92,21 @@ def fetch(
         ) from None
     _remember(Path(folder), revision or "main", str(info.sha))
     return Snapshot(Path(folder), str(info.sha), licence)
+
+
+def _announced(hub_id: str, commit: str, weights: Sequence[str]) -> dict[str, Tensors]:
+    """What is in the weights, from their headers on the hub; nothing if they are here already, or none are sent."""
+    if all(isinstance(try_to_load_from_cache(hub_id, file, revision=commit), str) for file in weights):
+        return {}
+    try:
+        return {file: _header(hub_id, commit, file) for file in weights}
+    except _UNTOLD:  # the download will tell
+        return {}
+
+
+def _header(hub_id: str, commit: str, file: str) -> Tensors:
+    told = HfApi().parse_safetensors_file_metadata(hub_id, file, revision=commit)
+    return [(each.dtype, each.parameter_count) for each in told.tensors.values()]
 
 
 def _remember(folder: Path, name: str, commit: str) -> None:

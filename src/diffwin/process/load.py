@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from diffwin.families import BY_KIND, Family
 from diffwin.models import WORLDS, ModelCard, card_of_pipeline, describe
 from diffwin.process.base import Process
 from diffwin.process.choices import Choices, Source, check_compiler, pick_device, pick_dtype
+from diffwin.process.footprint import Tensors, check_room, footprint_of, weigh
 
 _SLOTS = {"cpu": 32}
 _SLOTS_ON_DEVICE = 64
@@ -35,6 +36,7 @@ def load(
     lora: str | Sequence[str] = (),
     embedding: str | Sequence[str] = (),
     vae: str | None = None,
+    prompts: Sequence[str] = (),
 ) -> Process:
     """A model ready to generate, erase and regenerate.
 
@@ -42,7 +44,9 @@ def load(
     world; None is emoji-sd. What is None falls back to the model's own card, then to its family's defaults. `dtype` is
     the network's (auto: bfloat16 for a model of latents on cuda, float32 elsewhere). `compiled` runs the network of a
     trained model through torch.compile; `size` is a picture's, "512" or "WIDTHxHEIGHT" in pixels. `lora`, `embedding`
-    and `vae` name what is laid over it, as additions.py says. Raises BadInput for all that cannot be used.
+    and `vae` name what is laid over it, as additions.py says. `prompts` are those that will be asked for: they are
+    embedded first, so that the text encoders are not in memory beside the network; without them, the encoders stay.
+    Raises BadInput for all that cannot be used.
     """
     additions = additions_of(lora, embedding, vae)
     card = describe(model)
@@ -52,8 +56,15 @@ def load(
 
         solver, steps = solver or card.solver, card.steps if steps is None else steps
         return load_world(_place(card), solver=solver, steps=steps, seed=seed, slots=slots, eta=eta)
-    card, source = _locate(card, revision)
     device = pick_device(device)
+
+    def admit(files: Mapping[str, Tensors]) -> None:
+        """Before a download; what is read of it afterwards tells more."""
+        half = pick_dtype(dtype, device, half=any(file.startswith("vae/") for file in files))
+        found = weigh(files, half, {"force_upcast": False})
+        check_room(card.name, found, device, half, encoders_first=bool(prompts))
+
+    card, source = _locate(card, revision, admit)
     family = BY_KIND[card.kind]
     if additions:
         from diffwin.process.additions import with_additions
@@ -71,7 +82,9 @@ def load(
         eta=eta,
         compiled=compiled and check_compiler(),
         size=_pixels(size or card.size),
+        prompts=tuple(prompts),
     )
+    check_room(source.name, footprint_of(source.folder, choices), device, choices.dtype, encoders_first=bool(prompts))
     return _load_trained(family, source, choices)
 
 
@@ -113,8 +126,13 @@ def _refuse_for_world(
             raise BadInput(f"{name} is a world and has no use for it", where=option, cure="leave it out")
 
 
-def _locate(card: ModelCard, revision: str | None) -> tuple[ModelCard, Source]:
-    """The card of the model's folder, downloaded first if it is on the hub, and where the model is."""
+def _locate(
+    card: ModelCard, revision: str | None, admit: Callable[[Mapping[str, Tensors]], None]
+) -> tuple[ModelCard, Source]:
+    """The card of the model's folder, downloaded first if it is on the hub, and where the model is.
+
+    `admit` is told what is about to be downloaded, and may refuse it.
+    """
     if card.hub_id is None:
         if revision is not None:
             raise BadInput(f"{card.name} is not a hub model", where="--revision", cure="leave the revision out")
@@ -127,7 +145,7 @@ def _locate(card: ModelCard, revision: str | None) -> tuple[ModelCard, Source]:
         )
     from diffwin.process.hub import fetch
 
-    snapshot = fetch(card.hub_id, revision or card.revision)
+    snapshot = fetch(card.hub_id, revision or card.revision, admit=admit)
     found = card_of_pipeline(snapshot.folder, name=card.name)
     return found, Source(card.name, snapshot.folder, snapshot.licence, card.hub_id, snapshot.commit)
 

@@ -11,10 +11,10 @@ from diffwin.process.additions import load_vae
 from diffwin.process.choices import Choices, Source
 from diffwin.process.configured import Configured, read_config
 from diffwin.process.decoder import Decoder
-from diffwin.process.prompts import Conditions, Embedding, T5Reader
+from diffwin.process.prompts import Conditions, Embedding, T5Reader, text_encoder
 from diffwin.process.schedules import read_schedule
 from diffwin.process.trained import MeanDenoiser, TextToImage, latent_shape, usual_shape
-from diffwin.process.weights import importing, load_part, load_tokenizer, place
+from diffwin.process.weights import importing, load_part, load_tokenizer
 
 T5_TOKENS = {"PixArtAlphaPipeline": 120, "PixArtSigmaPipeline": 300}
 _SIZED = 128  # Alpha's transformers of so many latents a side are told the size of the picture
@@ -27,7 +27,7 @@ class Parts:
     pipeline: str
     transformer: Any
     vae: Any
-    t5: T5Reader
+    conditions: Conditions
 
 
 class _LowerCase(T5Reader):
@@ -43,7 +43,7 @@ class PixArtProcess(TextToImage):
     def __init__(self, source: Source, parts: Parts, schedule: Configured, choices: Choices) -> None:
         # what the scheduler says of pixels and of a variance to come does not hold here
         schedule = schedule.model_copy(update={"clip_sample": False, "variance_type": "fixed_small"})
-        conditions, decoder = Conditions(parts.t5, choices.negative_prompt), Decoder(parts.vae, choices)
+        conditions, decoder = parts.conditions, Decoder(parts.vae, choices)
         config = parts.transformer.config
         shape = latent_shape(usual_shape(config), choices, decoder, config.patch_size)
         sized = parts.pipeline == "PixArtAlphaPipeline" and config.sample_size == _SIZED
@@ -71,12 +71,14 @@ def load(source: Source, choices: Choices) -> PixArtProcess:
     folder = source.folder
     schedule = read_schedule(folder)
     pipeline = str(read_config(folder / "model_index.json")["_class_name"])
-    encoder = place(load_part(T5EncoderModel, folder, "text_encoder", "model"), choices.device, choices.dtype)
+    encoder = text_encoder(T5EncoderModel, source, "pixart", "text_encoder", choices)
     spelling = load_tokenizer(folder, kind="T5TokenizerFast")
+    t5 = _LowerCase(spelling, encoder, T5_TOKENS[pipeline], masked=True)
+    older = ("Transformer2DModel",)
     parts = Parts(
         pipeline,
-        transformer=load_part(PixArtTransformer2DModel, folder, "transformer", also=("Transformer2DModel",)),
-        vae=load_vae(AutoencoderKL, source),
-        t5=_LowerCase(spelling, encoder, T5_TOKENS[pipeline], masked=True),
+        conditions=Conditions(t5, choices),
+        transformer=load_part(PixArtTransformer2DModel, folder, "transformer", choices.dtype, also=older),
+        vae=load_vae(AutoencoderKL, source, choices.dtype),
     )
     return PixArtProcess(source, parts, schedule, choices)

@@ -2,17 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from itertools import chain, count
 from typing import Any, Protocol
 
 import torch
 
 from diffwin.errors import BadInput
+from diffwin.process.additions import load_laid
+from diffwin.process.choices import Choices, Source
+from diffwin.process.memory import free_memory
+from diffwin.process.weights import place
 
 _SHOWN = 60  # characters of the lost words that an error quotes
 Embedding = dict[str, torch.Tensor]
 """What the network is told of one prompt, by name, with no dimension of rows: states (tokens, width), pooled (width,),
 mask (tokens,)."""
+
+
+class TextEncoder:
+    """A text encoder that is in memory only while there are prompts to read."""
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        """`load` gives the module, in its dtype and on its device: now, and again for prompts that come later."""
+        self._load = load
+        self._held: Any = load()
+        self.config = self._held.config
+
+    @property
+    def module(self) -> Any:
+        """The module, loaded again if it was let go."""
+        if self._held is None:
+            self._held = self._load()
+        return self._held
+
+    def let_go(self) -> None:
+        """Give back the memory of the weights."""
+        self._held = None
+
+
+def text_encoder(
+    kind: Any, source: Source, adapter: str, part: str, choices: Choices, tokenizer: Any = None
+) -> TextEncoder:
+    """The encoder of class `kind`, with what is laid over it; `tokenizer` learns the words of embeddings with it."""
+    untaught = copy.deepcopy(tokenizer) if source.laid("embedding") else None
+    # it learns a word once: when the encoder is loaded again, a copy takes its place
+    pupils = chain([tokenizer], (copy.deepcopy(untaught) for _ in count()))
+
+    def load() -> Any:
+        module = load_laid(kind, source, adapter, part, choices.dtype, "model", tokenizer=next(pupils))
+        return place(module, choices.device)
+
+    return TextEncoder(load)
 
 
 class Reader(Protocol):
@@ -27,11 +70,14 @@ class Reader(Protocol):
     def embed(self, prompt: str) -> Embedding:
         """What the network is told of a prompt that `check` lets pass."""
 
+    def let_go(self) -> None:
+        """Give back the memory of the encoders; `embed` loads them again."""
 
-class TokenReader:
+
+class TokenReader(ABC):
     """What every single encoder shares: a tokenizer, an encoder and how many tokens are read."""
 
-    def __init__(self, tokenizer: Any, encoder: Any, limit: int) -> None:
+    def __init__(self, tokenizer: Any, encoder: TextEncoder, limit: int) -> None:
         self.tokenizer, self.encoder, self.limit = tokenizer, encoder, limit
 
     def check(self, prompt: str, where: str = "--prompt") -> None:
@@ -53,18 +99,25 @@ class TokenReader:
 
         return str(TextualInversionLoaderMixin().maybe_convert_prompt(prompt, self.tokenizer))
 
+    @abstractmethod
+    def embed(self, prompt: str) -> Embedding:
+        """What the network is told of a prompt that `check` lets pass."""
+
+    def let_go(self) -> None:
+        self.encoder.let_go()
+
     def _tokens(self, prompt: str) -> Any:
         """Ids and mask, padded to the limit, on the encoder's device."""
         padded = self.tokenizer(
             [self._spelt(prompt)], padding="max_length", max_length=self.limit, truncation=True, return_tensors="pt"
         )
-        return padded.to(self.encoder.device)
+        return padded.to(self.encoder.module.device)
 
 
 class PromptReader(TokenReader):
     """A CLIP encoder's last hidden states, as Stable Diffusion 1.x and 2.x read them."""
 
-    def __init__(self, tokenizer: Any, encoder: Any) -> None:
+    def __init__(self, tokenizer: Any, encoder: TextEncoder) -> None:
         reach = min(int(tokenizer.model_max_length), int(encoder.config.max_position_embeddings))
         super().__init__(tokenizer, encoder, reach)
 
@@ -72,7 +125,7 @@ class PromptReader(TokenReader):
     def embed(self, prompt: str) -> Embedding:
         read = self._tokens(prompt)
         masked = getattr(self.encoder.config, "use_attention_mask", False)
-        out = self.encoder(read.input_ids, attention_mask=read.attention_mask if masked else None)
+        out = self.encoder.module(read.input_ids, attention_mask=read.attention_mask if masked else None)
         return {"states": out[0][0]}
 
 
@@ -81,7 +134,7 @@ class PenultimateReader(PromptReader):
 
     @torch.inference_mode()
     def embed(self, prompt: str) -> Embedding:
-        out = self.encoder(self._tokens(prompt).input_ids, output_hidden_states=True)
+        out = self.encoder.module(self._tokens(prompt).input_ids, output_hidden_states=True)
         pooled = getattr(out, "text_embeds", None)
         return {"states": out.hidden_states[-2][0], **({} if pooled is None else {"pooled": pooled[0]})}
 
@@ -91,7 +144,7 @@ class PooledReader(PromptReader):
 
     @torch.inference_mode()
     def embed(self, prompt: str) -> Embedding:
-        return {"pooled": self.encoder(self._tokens(prompt).input_ids).pooler_output[0]}
+        return {"pooled": self.encoder.module(self._tokens(prompt).input_ids).pooler_output[0]}
 
 
 class T5Reader(TokenReader):
@@ -100,7 +153,7 @@ class T5Reader(TokenReader):
     Families cut T5's text to lengths of their own; `limit` is that.
     """
 
-    def __init__(self, tokenizer: Any, encoder: Any, limit: int, *, masked: bool) -> None:
+    def __init__(self, tokenizer: Any, encoder: TextEncoder, limit: int, *, masked: bool) -> None:
         super().__init__(tokenizer, encoder, limit)
         self.masked = masked
 
@@ -108,24 +161,67 @@ class T5Reader(TokenReader):
     def embed(self, prompt: str) -> Embedding:
         read = self._tokens(prompt)
         if not self.masked:
-            return {"states": self.encoder(read.input_ids)[0][0]}
-        out = self.encoder(read.input_ids, attention_mask=read.attention_mask)
+            return {"states": self.encoder.module(read.input_ids)[0][0]}
+        out = self.encoder.module(read.input_ids, attention_mask=read.attention_mask)
         return {"states": out[0][0], "mask": read.attention_mask[0]}
+
+
+class Several(ABC):
+    """Encoders that read together: a prompt may be cut by one of them if another has it whole."""
+
+    def __init__(self, readers: Sequence[Reader]) -> None:
+        self._readers = readers
+        self.limit = max(reader.limit for reader in readers)
+
+    def check(self, prompt: str, where: str = "--prompt") -> None:
+        max(self._readers, key=lambda reader: reader.limit).check(prompt, where)
+
+    @abstractmethod
+    def embed(self, prompt: str) -> Embedding:
+        """What the network is told of a prompt that `check` lets pass."""
+
+    def let_go(self) -> None:
+        for reader in self._readers:
+            reader.let_go()
 
 
 class Conditions:
     """Embeddings by id: 0 is the negative prompt, then prompts in the order they first come.
 
-    `blank` puts zeros in place of an empty negative prompt, as Stable Diffusion XL was trained.
+    Prompts that were chosen are embedded first, and the encoders let go: make it before the network is loaded, so that
+    the two need not be in memory together. A prompt that comes later loads the encoders again. `blank` puts zeros in
+    place of an empty negative prompt, as Stable Diffusion XL was trained.
     """
 
-    def __init__(self, reader: Reader, negative_prompt: str = "", *, blank: bool = False) -> None:
+    def __init__(self, reader: Reader, choices: Choices, *, blank: bool = False) -> None:
+        negative_prompt = choices.negative_prompt
         reader.check(negative_prompt, where="--negative-prompt")
         self._reader = reader
         self._ids = {negative_prompt: 0}
         first = reader.embed(negative_prompt)
         zeroed = blank and not negative_prompt
         self._bank = {name: (part * 0 if zeroed else part)[None] for name, part in first.items()}
+        if choices.prompts:
+            self._embed_ahead(choices.prompts)
+
+    def _embed_ahead(self, prompts: Sequence[str]) -> None:
+        """What cannot be read is left for `check` to refuse: the caller knows where it comes from."""
+        for prompt in filter(self._reads, prompts):
+            self.of(prompt)
+        self._reader.let_go()
+        free_memory()
+
+    def _reads(self, prompt: str) -> bool:
+        try:
+            self._reader.check(prompt)
+        except BadInput:
+            return False
+        return True
+
+    @property
+    def width(self) -> int:
+        """That of the text states that the network attends to."""
+        return int(self._bank["states"].shape[-1])
 
     def check(self, prompt: str) -> None:
         """BadInput for a prompt that the encoders cannot read whole."""
@@ -140,11 +236,11 @@ class Conditions:
             self._ids[prompt] = len(self._ids)
         return self._ids[prompt]
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """That in which the encoders answer."""
+        return next(iter(self._bank.values())).dtype
+
     def embeddings(self, ids: torch.Tensor) -> Embedding:
         """What the network is told of rows, (rows,) int64: the same names, each with a first dimension of rows."""
         return {name: bank[ids] for name, bank in self._bank.items()}
-
-
-def check_together(readers: Sequence[Reader], prompt: str, where: str) -> None:
-    """BadInput if no encoder reads the whole prompt: then words are lost to the model; cut by one, another has them."""
-    max(readers, key=lambda reader: reader.limit).check(prompt, where)

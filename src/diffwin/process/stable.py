@@ -10,14 +10,14 @@ import torch
 from torch.nn.functional import pad
 
 from diffwin.errors import BadInput
-from diffwin.process.additions import lay_over, load_vae
+from diffwin.process.additions import load_laid, load_vae
 from diffwin.process.choices import Choices, Source
 from diffwin.process.configured import Configured
 from diffwin.process.decoder import Decoder
-from diffwin.process.prompts import Conditions, PromptReader
+from diffwin.process.prompts import Conditions, PromptReader, text_encoder
 from diffwin.process.schedules import read_schedule
 from diffwin.process.trained import Denoiser, TextToImage, latent_shape, usual_shape
-from diffwin.process.weights import importing, load_part, load_tokenizer, place
+from diffwin.process.weights import importing, load_tokenizer
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,7 @@ class Parts:
 
     unet: Any
     vae: Any
-    text_encoder: Any
-    tokenizer: Any
+    conditions: Conditions
 
 
 class StableDiffusionProcess(TextToImage):
@@ -41,9 +40,7 @@ class StableDiffusionProcess(TextToImage):
             choices.need_no_negative_prompt(source.name)
         # the pipeline itself sets these two, whatever its configuration says
         schedule = schedule.model_copy(update={"steps_offset": 1, "clip_sample": False})
-        encoder = place(parts.text_encoder, choices.device, choices.dtype)
-        conditions = Conditions(PromptReader(parts.tokenizer, encoder), choices.negative_prompt)
-
+        conditions = parts.conditions
         weight = None if width is None else guidance_embedding(choices.guidance, width)
 
         def told(ids: torch.Tensor) -> dict[str, Any]:
@@ -73,12 +70,12 @@ def load(source: Source, choices: Choices) -> StableDiffusionProcess:
         from transformers import CLIPTextModel
     folder = source.folder
     schedule = read_schedule(folder)
-    tokenizer, encoder = load_tokenizer(folder), load_part(CLIPTextModel, folder, "text_encoder", "model")
+    words = load_tokenizer(folder)
+    reader = PromptReader(words, text_encoder(CLIPTextModel, source, "stable", "text_encoder", choices, words))
     parts = Parts(
-        unet=lay_over(source, "stable", "unet", load_part(UNet2DConditionModel, folder, "unet")),
-        vae=load_vae(AutoencoderKL, source),
-        text_encoder=lay_over(source, "stable", "text_encoder", encoder, tokenizer),
-        tokenizer=tokenizer,
+        conditions=Conditions(reader, choices),
+        unet=load_laid(UNet2DConditionModel, source, "stable", "unet", choices.dtype),
+        vae=load_vae(AutoencoderKL, source, choices.dtype),
     )
     return StableDiffusionProcess(source, parts, schedule, choices)
 
@@ -86,7 +83,7 @@ def load(source: Source, choices: Choices) -> StableDiffusionProcess:
 def _check_parts(name: str, parts: Parts) -> None:
     """BadInput for a UNet that wants more than latents, a time and a text."""
     # The pooled text ("text") is made from the text states; the other additions want inputs of their own.
-    unet, latent, width = parts.unet.config, parts.vae.config.latent_channels, parts.text_encoder.config.hidden_size
+    unet, latent, width = parts.unet.config, parts.vae.config.latent_channels, parts.conditions.width
     faults = {
         f"its UNet takes {unet.in_channels} channels and its latents have {latent}": unet.in_channels != latent,
         f"its UNet gives {unet.out_channels} channels for {unet.in_channels}": unet.out_channels != unet.in_channels,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,40 +10,35 @@ import torch
 from torch.nn.functional import pad
 
 from diffwin.errors import BadInput
-from diffwin.process.additions import lay_over, load_vae
+from diffwin.process.additions import load_laid, load_vae
 from diffwin.process.choices import Choices, Source
-from diffwin.process.configured import Configured
+from diffwin.process.configured import Configured, read_config
 from diffwin.process.decoder import Decoder
 from diffwin.process.flow import FlowSchedule
-from diffwin.process.prompts import Conditions, Embedding, PenultimateReader, Reader, T5Reader, check_together
+from diffwin.process.prompts import Conditions, Embedding, PenultimateReader, Several, T5Reader, text_encoder
 from diffwin.process.schedules import read_schedule
 from diffwin.process.trained import Denoiser, TextToImage, latent_shape, usual_shape
-from diffwin.process.weights import importing, load_part, load_tokenizer, part_named, place
+from diffwin.process.weights import importing, load_tokenizer, part_folder, part_named
 
 T5_TOKENS = 256
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The modules of a pipeline that diffwin needs; the T5 encoder, the largest of the three, may be left out."""
+    """The modules of a pipeline that diffwin needs."""
 
     transformer: Any
     vae: Any
-    clips: tuple[PenultimateReader, PenultimateReader]
-    t5: T5Reader | None
+    conditions: Conditions
 
 
-class _Three:
-    """Two CLIP encoders side by side, T5 after them; zeros stand where there is no T5."""
+class _Three(Several):
+    """Two CLIP encoders side by side, T5 after them; zeros stand where there is no T5, the largest of the three."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._clips, self._t5 = parts.clips, parts.t5
-        self._width = int(parts.transformer.config.joint_attention_dim)
-        self._readers: list[Reader] = [*parts.clips, *([parts.t5] if parts.t5 else [])]
-        self.limit = max(reader.limit for reader in self._readers)
-
-    def check(self, prompt: str, where: str = "--prompt") -> None:
-        check_together(self._readers, prompt, where)
+    def __init__(self, clips: Sequence[PenultimateReader], t5: T5Reader | None, width: int) -> None:
+        """`width` is that of the states that the transformer reads."""
+        super().__init__([*clips, *([t5] if t5 else [])])
+        self._clips, self._t5, self._width = clips, t5, width
 
     def embed(self, prompt: str) -> Embedding:
         first, second = (reader.embed(prompt) for reader in self._clips)
@@ -56,8 +52,7 @@ class StableDiffusion3Process(TextToImage):
     """States are latents (c, h, w)."""
 
     def __init__(self, source: Source, parts: Parts, schedule: Configured, choices: Choices) -> None:
-        conditions = Conditions(_Three(parts), choices.negative_prompt)
-        decoder, config = Decoder(parts.vae, choices), parts.transformer.config
+        conditions, decoder, config = parts.conditions, Decoder(parts.vae, choices), parts.transformer.config
         shape = latent_shape(usual_shape(config), choices, decoder, config.patch_size)
 
         def told(ids: torch.Tensor) -> dict[str, Any]:
@@ -83,24 +78,19 @@ def load(source: Source, choices: Choices) -> StableDiffusion3Process:
     def clip(end: str) -> PenultimateReader:
         if not part_named(folder, f"text_encoder{end}"):
             raise BadInput(f"it has no text_encoder{end}", where=source.name, cure="only the T5 encoder may be absent")
-        encoder = load_part(CLIPTextModelWithProjection, folder, f"text_encoder{end}", "model")
-        encoder = lay_over(source, "stable_three", f"text_encoder{end}", encoder)
-        return PenultimateReader(
-            load_tokenizer(folder, f"tokenizer{end}"), place(encoder, choices.device, choices.dtype)
-        )
+        encoder = text_encoder(CLIPTextModelWithProjection, source, "stable_three", f"text_encoder{end}", choices)
+        return PenultimateReader(load_tokenizer(folder, f"tokenizer{end}"), encoder)
 
     def t5() -> T5Reader | None:
         if not part_named(folder, "text_encoder_3"):
             return None
-        encoder = place(load_part(T5EncoderModel, folder, "text_encoder_3", "model"), choices.device, choices.dtype)
+        encoder = text_encoder(T5EncoderModel, source, "stable_three", "text_encoder_3", choices)
         return T5Reader(load_tokenizer(folder, "tokenizer_3", "T5TokenizerFast"), encoder, T5_TOKENS, masked=False)
 
+    width = int(read_config(part_folder(folder, "transformer") / "config.json").get("joint_attention_dim", 4096))
     parts = Parts(
-        transformer=lay_over(
-            source, "stable_three", "transformer", load_part(SD3Transformer2DModel, folder, "transformer")
-        ),
-        vae=load_vae(AutoencoderKL, source),
-        clips=(clip(""), clip("_2")),
-        t5=t5(),
+        conditions=Conditions(_Three([clip(""), clip("_2")], t5(), width), choices),
+        transformer=load_laid(SD3Transformer2DModel, source, "stable_three", "transformer", choices.dtype),
+        vae=load_vae(AutoencoderKL, source, choices.dtype),
     )
     return StableDiffusion3Process(source, parts, schedule, choices)

@@ -11,35 +11,27 @@ from typing import Any
 import torch
 
 from diffwin.errors import BadInput
-from diffwin.process.additions import lay_over, load_vae
+from diffwin.process.additions import load_laid, load_vae
 from diffwin.process.choices import Choices, Source
 from diffwin.process.configured import Configured, read_config
 from diffwin.process.decoder import Decoder
-from diffwin.process.prompts import Conditions, Embedding, PenultimateReader, check_together
+from diffwin.process.prompts import Conditions, Embedding, PenultimateReader, Several, text_encoder
 from diffwin.process.schedules import read_schedule
 from diffwin.process.trained import Denoiser, TextToImage, latent_shape, usual_shape
-from diffwin.process.weights import importing, load_part, load_tokenizer, place
+from diffwin.process.weights import importing, load_tokenizer
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The modules of a pipeline that diffwin needs; `blank` is its force_zeros_for_empty_prompt."""
+    """The modules of a pipeline that diffwin needs."""
 
     unet: Any
     vae: Any
-    readers: tuple[PenultimateReader, PenultimateReader]
-    blank: bool = True
+    conditions: Conditions
 
 
-class _Pair:
+class _Pair(Several):
     """Two CLIP encoders side by side: states joined by width, the pooled text of the second."""
-
-    def __init__(self, readers: tuple[PenultimateReader, PenultimateReader]) -> None:
-        self._readers = readers
-        self.limit = max(reader.limit for reader in readers)
-
-    def check(self, prompt: str, where: str = "--prompt") -> None:
-        check_together(self._readers, prompt, where)
 
     def embed(self, prompt: str) -> Embedding:
         first, second = (reader.embed(prompt) for reader in self._readers)
@@ -51,8 +43,7 @@ class StableDiffusionXLProcess(TextToImage):
 
     def __init__(self, source: Source, parts: Parts, schedule: Configured, choices: Choices) -> None:
         _check_parts(source.name, parts)
-        conditions = Conditions(_Pair(parts.readers), choices.negative_prompt, blank=parts.blank)
-        decoder = Decoder(parts.vae, choices)
+        conditions, decoder = parts.conditions, Decoder(parts.vae, choices)
         shape = latent_shape(usual_shape(parts.unet.config), choices, decoder)
 
         def told(ids: torch.Tensor) -> dict[str, Any]:
@@ -79,23 +70,22 @@ def load(source: Source, choices: Choices) -> StableDiffusionXLProcess:
     schedule = read_schedule(folder)
 
     def reader(kind: Any, end: str) -> PenultimateReader:
-        encoder = place(load_part(kind, folder, f"text_encoder{end}", "model"), choices.device, choices.dtype)
-        tokenizer = load_tokenizer(folder, f"tokenizer{end}")
-        return PenultimateReader(tokenizer, lay_over(source, "stable_xl", f"text_encoder{end}", encoder, tokenizer))
+        words = load_tokenizer(folder, f"tokenizer{end}")
+        encoder = text_encoder(kind, source, "stable_xl", f"text_encoder{end}", choices, words)
+        return PenultimateReader(words, encoder)
 
+    pair = _Pair([reader(CLIPTextModel, ""), reader(CLIPTextModelWithProjection, "_2")])
     parts = Parts(
-        unet=lay_over(source, "stable_xl", "unet", load_part(UNet2DConditionModel, folder, "unet")),
-        vae=load_vae(AutoencoderKL, source),
-        readers=(reader(CLIPTextModel, ""), reader(CLIPTextModelWithProjection, "_2")),
-        blank=bool(index.get("force_zeros_for_empty_prompt", True)),
+        conditions=Conditions(pair, choices, blank=bool(index.get("force_zeros_for_empty_prompt", True))),
+        unet=load_laid(UNet2DConditionModel, source, "stable_xl", "unet", choices.dtype),
+        vae=load_vae(AutoencoderKL, source, choices.dtype),
     )
     return StableDiffusionXLProcess(source, parts, schedule, choices)
 
 
 def _check_parts(name: str, parts: Parts) -> None:
     """BadInput for a UNet that wants more than latents, a time, text and sizes."""
-    unet, latent = parts.unet.config, parts.vae.config.latent_channels
-    width = sum(reader.encoder.config.hidden_size for reader in parts.readers)
+    unet, latent, width = parts.unet.config, parts.vae.config.latent_channels, parts.conditions.width
     faults = {
         f"its UNet takes {unet.in_channels} channels and its latents have {latent}": unet.in_channels != latent,
         f"its UNet reads text of width {unet.cross_attention_dim}, not {width}": unet.cross_attention_dim != width,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -31,7 +31,7 @@ class Denoiser:
     """Whether twice as many channels come out as go in, the second half for the size of the next step's noise."""
 
     def __init__(self, module: Any, choices: Choices, told: Told = lambda _: {}, shape: Shape | None = None) -> None:
-        self.module, self.told = place(module, choices.device, choices.dtype), told
+        self.module, self.told = place(module, choices.device), told
         self.shape = shape or usual_shape(module.config)
         self._forward = torch.compile(self.module, dynamic=False) if choices.compiled else self.module
 
@@ -86,10 +86,14 @@ class TrainedDiffusion(Diffusion):
         choices: Choices,
         *,
         clip: float | None = None,
+        others: Mapping[str, torch.dtype] | None = None,
     ) -> None:
+        """`others` are the dtypes of what is beside the network, by name, for the record."""
         self.tokens = tuple(each.asked.token for each in source.laid("embedding") if each.asked.token)
         record = provenance(source, pipeline, schedule, tells_guidance=self.tells_guidance)
-        identity = Identity(source.name, record)
+        dtypes = {"network": network.module.dtype} | dict(others or {})
+        told = ", ".join(f"{name} {str(dtype).removeprefix('torch.')}" for name, dtype in dtypes.items())
+        identity = Identity(source.name, record | {"dtypes": told})
         chosen = schedule.walk(choices.solver, choices.steps, choices.eta)
         if chosen.table.spread is not None and not network.gives_variance:
             raise BadInput(
@@ -114,9 +118,11 @@ class LatentDiffusion(TrainedDiffusion):
         *,
         decoder: Decoder,
         clip: float | None = None,
+        others: Mapping[str, torch.dtype] | None = None,
     ) -> None:
         self._decoder = decoder
-        super().__init__(source, pipeline, schedule, network, choices, clip=clip)
+        others = {"autoencoder": decoder.dtype} | dict(others or {})
+        super().__init__(source, pipeline, schedule, network, choices, clip=clip, others=others)
 
     def encode(self, pictures: Samples) -> list[State]:
         _, height, width = self.engine.settings.shape
@@ -145,7 +151,8 @@ class TextToImage(LatentDiffusion):
         conditions: Conditions,
     ) -> None:
         self._conditions = conditions
-        super().__init__(source, pipeline, schedule, network, choices, decoder=decoder)
+        told = {"text": conditions.dtype}
+        super().__init__(source, pipeline, schedule, network, choices, decoder=decoder, others=told)
 
     def check_prompt(self, prompt: str) -> None:
         self._conditions.check(prompt)

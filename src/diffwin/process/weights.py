@@ -6,6 +6,7 @@ import fnmatch
 import hashlib
 import inspect
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -22,6 +23,7 @@ _PARTS = ("unet", "transformer", "vae", "text_encoder", "text_encoder_2", "text_
 _STEMS = ("diffusion_pytorch_model", "model")
 PICKLED = (".bin", ".ckpt", ".pt", ".pth")
 """How pickled weights end."""
+_SHARD = re.compile(r"-\d+-of-\d+(?=\.safetensors$)")
 _POINTER = b"version https://git-lfs"
 _AGAIN = "download the model again"
 
@@ -41,11 +43,17 @@ def part_named(folder: Path, part: str) -> bool:
 
 
 def load_part(
-    kind: Any, folder: Path, part: str, stem: str = "diffusion_pytorch_model", also: tuple[str, ...] = ()
+    kind: Any,
+    folder: Path,
+    part: str,
+    dtype: torch.dtype,
+    stem: str = "diffusion_pytorch_model",
+    also: tuple[str, ...] = (),
 ) -> Any:
     """A module of class `kind` from its safetensors, in evaluation mode; BadInput if anything is amiss.
 
-    A configuration may name it by an older name among `also`.
+    It is read straight into `dtype`, but for the parts that its class keeps in float32, as T5 does in float16. A
+    configuration may name the class by an older name among `also`.
     """
     where = part_folder(folder, part)
     check_class(where / "config.json", kind.__name__, also)
@@ -53,7 +61,7 @@ def load_part(
     try:
         with quiet():
             module, info = kind.from_pretrained(
-                where, use_safetensors=True, local_files_only=True, output_loading_info=True
+                where, torch_dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
             )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise BadInput(first_line(error), where=str(where), cure=_AGAIN) from error
@@ -66,10 +74,10 @@ def load_part(
     return module.eval().requires_grad_(False)
 
 
-def place(module: Any, device: str, dtype: torch.dtype) -> Any:
-    """The module on a device, in a dtype and channels last, which convolutions like best."""
+def place(module: Any, device: str) -> Any:
+    """The module on a device, channels last, which convolutions like best; its dtypes are those it was read into."""
     with quiet():
-        return module.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
+        return module.to(device=device).to(memory_format=torch.channels_last)
 
 
 def assembled(pipeline: str, parts: dict[str, Any]) -> Any:
@@ -146,6 +154,12 @@ def needed(files: Iterable[str], wanted: Sequence[str] | None = None) -> list[st
     """Of a repository's files, those that fit `wanted`: left out, `patterns()`, the files of a pipeline."""
     wanted = patterns() if wanted is None else wanted
     return [file for file in files if any(_matches(file, pattern) for pattern in wanted)]
+
+
+def weight_names(files: Iterable[str]) -> list[str]:
+    """Of a repository's files, the weights that diffwin loads: no shards where the whole is in one file, too."""
+    weights = {file for file in needed(files) if file.endswith(".safetensors")}
+    return sorted(file for file in weights if _SHARD.sub("", file) == file or _SHARD.sub("", file) not in weights)
 
 
 def patterns() -> list[str]:
