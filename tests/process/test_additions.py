@@ -264,3 +264,14 @@ def test_how_they_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for wrong in ("x.safetensors=", "x.safetensors=two words"):
         with pytest.raises(BadInput, match=r"^--embedding: "):
             additions_of(embedding=wrong)
+
+
+def test_what_is_laid_over_an_encoder_is_there_when_it_is_loaded_again(models: Any, lora: Any, tmp_path: Path) -> None:
+    """Its tokenizer keeps the words that it learned the first time."""
+    folder, kind = models("stable-diffusion"), "stable-diffusion"
+    file = tiny.save_embedding(kind, folder, tmp_path / "cat.safetensors")
+    given = {"lora": f"{lora(kind)}:0.5", "embedding": f"{file}=<cat>"}
+    bases = [Base("a <cat>", 0), Base("<cat> cook", 1)]
+    expected = generate(tiny_model(folder, **given), bases)
+    ahead = tiny_model(folder, **given, prompts=["a <cat>"])
+    torch.testing.assert_close(generate(ahead, bases), expected, rtol=0, atol=0)

@@ -15,6 +15,8 @@ from diffwin.errors import BadInput
 from diffwin.process.solvers import check_solver
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+SIDE = 128
+"""Latents along the side of a picture whose size nobody chose, and the network does not know: Flux's."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from diffwin.errors import BadInput
 from diffwin.families import BY_KIND
 from diffwin.process.additions import load_laid, load_vae
-from diffwin.process.choices import Choices, Source
+from diffwin.process.choices import SIDE, Choices, Source
 from diffwin.process.configured import Configured
 from diffwin.process.decoder import Decoder
 from diffwin.process.flow import FlowSchedule
@@ -20,8 +20,6 @@ from diffwin.process.trained import Denoiser, Shape, TextToImage, Told, latent_s
 from diffwin.process.weights import importing, load_tokenizer
 
 T5_TOKENS = 512
-SIDE = 128
-"""Latents along the side of a picture whose size nobody chose."""
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from diffwin.errors import BadInput
-from diffwin.process.choices import Choices
+from diffwin.process.choices import SIDE, Choices
 from diffwin.process.configured import read_config
 from diffwin.process.decoder import decoding_dtype
-from diffwin.process.flux import SIDE
 from diffwin.process.room import free_on
 from diffwin.process.weights import weight_names
 
