@@ -184,7 +184,8 @@ def apart(found: torch.Tensor, expected: torch.Tensor) -> float:
 PAGE = """# Families of models
 
 `--model` takes a folder or a hub id of any of these; `diffwin list models` names one of each, its licence and what it
-needs. A family is one small file in `src/diffwin/process`, over the one denoising loop.
+needs. A family is one small file in `src/diffwin/process`, over the one denoising loop. How much memory that is, and
+what is done where there is little: [memory](memory.md).
 
 ## Against the official pipelines
 

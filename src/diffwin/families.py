@@ -25,6 +25,7 @@ class Family:
     licence: str
     """That of the example; a model's own is recorded when it is loaded."""
     needs: str
+    """Of a caller; and of memory, for the weights of the example: the most at once, and if all of it stays."""
     steps: int
     guidance: float
     solver: str = "ddpm"
@@ -50,56 +51,56 @@ FAMILIES = (
         "stable-diffusion", "stable", ("StableDiffusionPipeline",), "text",
         "Stable Diffusion 1.x and 2.x", "epsilon or v", "betas, with or without zero terminal SNR",
         "stable-diffusion-v1-5/stable-diffusion-v1-5", "CreativeML Open RAIL-M",
-        "a prompt, and about 2 GB for weights in bfloat16",
+        "a prompt, and 1.9 GB at once for weights in bfloat16, 2.1 in all",
         steps=50, guidance=7.5,
     ),
     Family(
         "stable-diffusion-xl", "stable_xl", ("StableDiffusionXLPipeline",), "text",
         "Stable Diffusion XL, without its refiner", "epsilon or v", "betas, or EDM's sigmas",
         "stabilityai/stable-diffusion-xl-base-1.0", "CreativeML Open RAIL++-M",
-        "a prompt, and about 7 GB for weights in bfloat16",
+        "a prompt, and 5.3 GB at once for weights in bfloat16, 6.9 in all",
         steps=50, guidance=5.0,
     ),
     Family(
         "stable-diffusion-3", "stable_three", ("StableDiffusion3Pipeline",), "text",
         "Stable Diffusion 3 and 3.5", "flow", "shifted flow matching",
         "stabilityai/stable-diffusion-3.5-medium", "Stability AI Community",
-        "a prompt, and about 16 GB for weights in bfloat16, or 6 without T5",
+        "a prompt, and 11.2 GB at once for weights in bfloat16, 15.8 in all",
         steps=28, guidance=7.0,
     ),
     Family(
         "flux", "flux", ("FluxPipeline",), "text",
         "Flux, dev and schnell", "flow", "flow matching, shifted by picture size",
         "black-forest-labs/FLUX.1-schnell", "Apache-2.0 (dev: non-commercial)",
-        "a prompt, and about 34 GB for weights in bfloat16",
+        "a prompt, and 24.0 GB at once for weights in bfloat16, 33.7 in all",
         steps=28, guidance=3.5,
     ),
     Family(
         "pixart", "pixart", ("PixArtAlphaPipeline", "PixArtSigmaPipeline"), "text",
         "PixArt-Alpha and PixArt-Sigma", "epsilon", "betas",
         "PixArt-alpha/PixArt-Sigma-XL-2-512-MS", "Open RAIL++",
-        "a prompt, and about 11 GB for weights in bfloat16",
+        "a prompt, and 9.5 GB at once for weights in bfloat16, 10.9 in all",
         steps=20, guidance=4.5,
     ),
     Family(
         "dit", "dit", ("DiTPipeline",), "class",
         "Diffusion transformers told an ImageNet class", "epsilon", "betas",
         "facebook/DiT-XL-2-256", "CC-BY-NC-4.0",
-        "a class as its prompt, by name or number, and about 2 GB for weights in bfloat16",
+        "a class as its prompt, by name or number, and 1.7 GB for weights in bfloat16",
         steps=50, guidance=4.0,
     ),
     Family(
         "latent-consistency", "stable", ("LatentConsistencyModelPipeline",), "text",
         "Latent consistency models, distilled from Stable Diffusion", "epsilon", "betas, by the distilled steps",
         "SimianLuo/LCM_Dreamshaper_v7", "MIT",
-        "a prompt, and about 2 GB for weights in bfloat16",
+        "a prompt, and 1.9 GB at once for weights in bfloat16, 2.1 in all",
         steps=4, guidance=8.5, solver="lcm",
     ),
     Family(
         "ddpm", "ddpm", ("DDPMPipeline", "DDIMPipeline", "PNDMPipeline", "ScoreSdeVePipeline"), "nothing",
         "Unconditional UNets in pixels", "epsilon, v, sample, score or EDM", "betas, EDM's sigmas or VE",
         "google/ddpm-cifar10-32", "Apache-2.0",
-        "no prompt, and about 0.2 GB for weights",
+        "no prompt, and 0.14 GB for weights in float32",
         steps=100, guidance=1.0,
     ),
 )  # fmt: skip

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+import family_memory
 import tiny_pipelines
 from diffwin.cli.main import main
 from diffwin.errors import BadInput
@@ -196,3 +200,36 @@ def test_a_control_group_of_version_1_allows_less(tmp_path: Path) -> None:
         "sys/fs/cgroup/memory/memory.usage_in_bytes": "999999999\n",
     }
     assert free_in_ram(system(tmp_path, **files)) == 700_000
+
+
+class _Live(TorchDispatchMode):
+    """Bytes of the tensors that live together at most, while results are made."""
+
+    def __init__(self, held: torch.nn.Module) -> None:
+        super().__init__()
+        self._seen = {each.untyped_storage()._cdata for each in held.parameters()}
+        self.now = self.most = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = function(*args, **(kwargs or {}))
+        for each in tree_leaves(made):
+            if isinstance(each, torch.Tensor) and (key := each.untyped_storage()._cdata) not in self._seen:
+                size = each.untyped_storage().nbytes()
+                self._count(key, size)
+                weakref.finalize(each.untyped_storage(), self._count, key, -size)
+        return made
+
+    def _count(self, key: int, size: int) -> None:
+        (self._seen.add if size > 0 else self._seen.discard)(key)
+        self.now += size
+        self.most = max(self.most, self.now)
+
+
+def test_decoding_a_picture_takes_what_is_said() -> None:
+    """Stable Diffusion's own autoencoder, with shapes and no numbers."""
+    with torch.device("meta"):
+        vae, latents = family_memory.autoencoder().eval(), torch.empty(1, 4, 64, 64)
+    with torch.inference_mode(), _Live(vae) as live:
+        vae.decode(latents)
+    told = footprint.weigh({}, torch.float32, vae.config, 512 * 512).picture
+    assert live.most == pytest.approx(told, rel=1e-3)

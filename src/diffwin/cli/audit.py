@@ -34,6 +34,7 @@ def list_suites() -> None:
 
 
 @app.command(epilog=EXAMPLES)
+@options.with_choices(without=["guidance"])
 def audit(
     suite: Annotated[str, typer.Argument(metavar="SUITE", help="A shipped suite, or a FILE.toml.")],
     model: Annotated[
@@ -47,13 +48,7 @@ def audit(
     regenerated: Annotated[int | None, typer.Option(help="How many of them are regenerated, to find windows.")] = None,
     levels: Annotated[int | None, typer.Option(help="Noise levels to regenerate from.")] = None,
     repeats: Annotated[int | None, typer.Option(help="Regenerations of each image at each level.")] = None,
-    solver: options.Solver = None,
-    steps: options.Steps = None,
-    seed: options.Seed = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    slots: options.Slots = None,
-    revision: options.Revision = None,
+    chosen: options.Chosen = options.NONE,
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Act in the window of each sensitive feature, to prove it.")
     ] = False,
@@ -70,25 +65,22 @@ def audit(
     """Audit what a model draws when asked for a suite of prompts. Writes a report."""
     from diffwin.audit.suite import load_suite
 
-    given = {
-        "scales": guidance, "bases": bases, "regenerated": regenerated, "levels": levels, "repeats": repeats,
-        "solver": solver, "steps": steps, "seed": seed, "device": device, "dtype": dtype, "slots": slots,
-        "revision": revision,
-    }  # fmt: skip
-    settings = {name: value for name, value in given.items() if value is not None}
-    chosen = load_suite(suite, model=model)
-    folder = out or Path("audits") / f"{chosen.file.name}-{Path(chosen.model).name}"
+    sizes = {"bases": bases, "regenerated": regenerated, "levels": levels, "repeats": repeats}
+    given = {"scales": guidance, **sizes}
+    settings = dict(chosen) | {name: value for name, value in given.items() if value is not None}
+    prompts = load_suite(suite, model=model)
+    folder = out or Path("audits") / f"{prompts.file.name}-{Path(prompts.model).name}"
     from diffwin.audit import carry
     from diffwin.audit.confirm import check_acting, confirmed
 
     if confirm:
-        check_acting(chosen, confirm_prompts)
+        check_acting(prompts, confirm_prompts)
     if dry_run:
-        rows = carry.outlook(carry.plans(chosen, **settings))
-        typer.echo(f"{rows:,} network rows for {len(chosen.items)} prompts into {folder}")
+        rows = carry.outlook(carry.plans(prompts, **settings))
+        typer.echo(f"{rows:,} network rows for {len(prompts.items)} prompts into {folder}")
         return
     with progress_bar() as progress:
-        found = carry.audit(chosen, folder, progress=progress, **settings)
+        found = carry.audit(prompts, folder, progress=progress, **settings)
         if confirm:
             found = confirmed(found, bases=confirm_bases, prompts=confirm_prompts, progress=progress)
     with waiting("writing the report"):

@@ -53,6 +53,9 @@ def intervene(
     ] = None,
     device: options.Device = None,
     slots: options.Slots = None,
+    compiled: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="Compile the network first (default: as the run).")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Where to write; the same command again goes on (default: RUN/intervene).")
     ] = None,
@@ -74,7 +77,7 @@ def intervene(
         typer.echo(f"{acting.outlook(measured, asked)} into {acting.folder_of(measured, out)}")
         return
     with progress_bar() as progress:
-        found = acting.intervene(measured, asked, out, device=device, slots=slots, progress=progress)
+        found = acting.intervene(measured, asked, out, device=device, slots=slots, compiled=compiled, progress=progress)
     told = summary(found)
     if as_json:
         typer.echo(json.dumps(told, indent=1, ensure_ascii=False))

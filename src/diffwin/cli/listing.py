@@ -20,6 +20,10 @@ def models() -> None:
     )
     typer.echo("\nBesides these, --model takes a folder or a hub id of any of these families:\n")
     table(("family", "what it is, one of them and its licence"), [(f.kind, f.told) for f in FAMILIES], whole=1)
+    typer.echo(
+        "\nMemory is for weights alone, at once: text encoders are let go when they have read the prompts. Pictures in "
+        "the making take more.\nA model that a device has no room for is refused before it is loaded or downloaded."
+    )
 
 
 @listing.command("probes")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from inspect import Parameter
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -47,13 +48,14 @@ Revision = Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag 
 
 CHOICES: dict[str, Any] = {
     "solver": Solver, "eta": Eta, "steps": Steps, "guidance": Guidance, "negative_prompt": NegativePrompt,
-    "size": Size, "seed": Seed, "device": Device, "dtype": Dtype, "slots": Slots, "compile": Compile,
-    "revision": Revision,
+    "size": Size, "lora": Lora, "embedding": Embedding, "vae": Vae, "seed": Seed, "device": Device, "dtype": Dtype,
+    "slots": Slots, "compile": Compile, "revision": Revision,
 }  # fmt: skip
 """How a model is loaded and run, by the names that a plan's fields have: the same in every command that runs one."""
 
-Chosen = dict[str, Any]
+Chosen = Mapping[str, Any]
 """The choices that were named on the command line."""
+NONE: Chosen = MappingProxyType({})
 
 
 def with_choices(*, without: Collection[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -23,6 +23,7 @@ Examples:
 
 
 @app.command(epilog=EXAMPLES)
+@options.with_choices()
 def privacy(
     members: Annotated[
         Path, typer.Option(metavar="DIR", help="Pictures that the model was trained on: a folder, or an .npz file.")
@@ -48,25 +49,14 @@ def privacy(
     duplicate: Annotated[
         float, typer.Option(help="Cosine similarity from which two pictures count as one.")
     ] = DUPLICATE,
-    solver: options.Solver = None,
-    eta: options.Eta = None,
-    steps: options.Steps = None,
-    guidance: options.Guidance = None,
-    seed: options.Seed = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    slots: options.Slots = None,
-    revision: options.Revision = None,
+    chosen: options.Chosen = options.NONE,
     out: Annotated[
         Path | None, typer.Option(help="The folder to write; the same command again goes on (default: under runs).")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print privacy.json instead of the findings.")] = False,
 ) -> None:
     """Say which training pictures a model gives back. It also says how well they can be told from others."""
-    given = {
-        "model": model, "solver": solver, "eta": eta, "steps": steps, "guidance": guidance, "seed": seed,
-        "device": device, "dtype": dtype, "slots": slots, "revision": revision, "features": features,
-    }  # fmt: skip
+    given = {"model": model, "features": features} | dict(chosen)
     plan = PrivacyPlan(
         members,
         non_members,
@@ -77,7 +67,7 @@ def privacy(
         generations=generations,
         false_rate=false_rate,
         duplicate=duplicate,
-        **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
+        **{name: value for name, value in given.items() if value is not None},
     )
     from diffwin.privacy.command import audit, folder_of
     from diffwin.privacy.save import as_dict

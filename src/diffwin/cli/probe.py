@@ -32,6 +32,7 @@ Examples:
 
 
 @app.command(epilog=EXAMPLES)
+@options.with_choices()
 def probe(
     prompt: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="What to ask the model for; may be given again.")
@@ -45,15 +46,6 @@ def probe(
         str | None,
         typer.Option(metavar="NAME", help="renoise: noise the image afresh; branch: start from the states it passed."),
     ] = None,
-    solver: options.Solver = None,
-    eta: options.Eta = None,
-    steps: options.Steps = None,
-    guidance: options.Guidance = None,
-    negative_prompt: options.NegativePrompt = None,
-    size: options.Size = None,
-    lora: options.Lora = None,
-    embedding: options.Embedding = None,
-    vae: options.Vae = None,
     precision: Annotated[
         float | None, typer.Option(help="Go on until every decision point is known to this half-width in log-SNR.")
     ] = None,
@@ -70,12 +62,7 @@ def probe(
     screen: Annotated[
         bool, typer.Option("--screen", help="End a regeneration once its features seldom change; measured as it goes.")
     ] = False,
-    seed: options.Seed = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    slots: options.Slots = None,
-    compiled: options.Compile = False,
-    revision: options.Revision = None,
+    chosen: options.Chosen = options.NONE,
     out: Annotated[
         Path | None, typer.Option(help="The run folder; the same command again goes on (default: under runs).")
     ] = None,
@@ -90,14 +77,11 @@ def probe(
     if prompt_file is not None:
         prompt = [*(prompt or ()), *read_prompts(prompt_file)]
     given = {
-        "prompts": prompt, "model": model, "probes": probes, "mode": mode, "solver": solver, "eta": eta,
-        "steps": steps, "guidance": guidance, "negative_prompt": negative_prompt, "size": size, "precision": precision,
+        "prompts": prompt, "model": model, "probes": probes, "mode": mode, "precision": precision,
         "precision_edges": precision_edges, "precision_groups": precision_groups, "budget": budget, "bases": bases,
-        "repeats": repeats, "levels": levels, "screen": screen, "seed": seed, "device": device, "dtype": dtype,
-        "slots": slots, "compile": compiled, "revision": revision, "lora": lora,
-        "embedding": embedding, "vae": vae,
+        "repeats": repeats, "levels": levels, "screen": screen,
     }  # fmt: skip
-    plan = Plan.make(**{name: value for name, value in given.items() if value is not None})
+    plan = Plan.make(**chosen, **{name: value for name, value in given.items() if value is not None})
     if dry_run:
         from diffwin.job import prepare
 

@@ -34,6 +34,7 @@ def intervene(
     *,
     device: str | None = None,
     slots: int | None = None,
+    compiled: bool | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Found:
     """Carry an intervention out, or on, in its folder; returns what was found, its report written.
@@ -42,7 +43,7 @@ def intervene(
     """
     setup = set_up(run, asked)
     folder = folder_of(run, out)
-    maker = _Maker(setup, {"device": device, "slots": slots}, progress)
+    maker = _Maker(setup, {"device": device, "slots": slots, "compile": compiled}, progress)
     maker.check(folder)
     with Ledger.writing(folder) as ledger:
         ledger.claim(_identity(run))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,11 @@ from diffwin.errors import BadInput
 LEVELS, REPEATS, DRAWS, GENERATIONS = 6, 2, 4, 64
 FALSE_RATE, DUPLICATE = 0.001, 0.95
 
+_CHOICES = (
+    "solver", "eta", "steps", "guidance", "negative_prompt", "size", "lora", "embedding", "vae", "seed", "device",
+    "dtype", "slots", "revision",
+)  # fmt: skip
+"""What a loader of models takes under the same name."""
 _LEAST = {"levels": 2, "repeats": 1, "draws": 1, "generations": 0, "seed": 0}
 
 
@@ -43,10 +49,16 @@ class PrivacyPlan:
     eta: float = 0.0
     steps: int | None = None
     guidance: float | None = None
+    negative_prompt: str = ""
+    size: str | None = None
+    lora: Sequence[str] = ()
+    embedding: Sequence[str] = ()
+    vae: str | None = None
     seed: int = SEED
     device: str = "auto"
     dtype: str = "auto"
     slots: int | None = None
+    compile: bool = False
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
@@ -63,8 +75,7 @@ class PrivacyPlan:
 
     def choices(self) -> dict[str, Any]:
         """What a loader of models takes."""
-        names = ("solver", "eta", "steps", "guidance", "seed", "device", "dtype", "slots", "revision")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in _CHOICES} | {"compiled": self.compile}
 
     def told(self) -> dict[str, Any]:
         """Every setting, as JSON holds it."""
