@@ -59,7 +59,7 @@ class Pretrained:
         """The model in float32, in evaluation mode; BadInput unless it is one of `classes` with all its weights."""
         kind = getattr(transformers, self._class(classes, task))
         with quietly():
-            return load_part(kind, self.folder, "", stem="model").float().to(device)
+            return load_part(kind, self.folder, "", torch.float32, "model").to(device)
 
     def part(self, auto: Any) -> Any:
         """The tokenizer or image processor, by its Auto class."""
