@@ -53,7 +53,7 @@ def test_a_file_of_prompts_becomes_a_report(tmp_path: Path, monkeypatch: pytest.
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("# animals\na dog\n\na seal\na dog\na cook\n", "utf-8")
     assert probe(monkeypatch, model, out, "--prompt", "a cook", "--prompt-file", str(prompts)) == 0
-    assert json.loads((out / "plan.json").read_text())["prompts"] == ["a cook", "a dog", "a seal"]
+    assert json.loads((out / "plan.json").read_text())["plan"]["prompts"] == ["a cook", "a dog", "a seal"]
     with (out / "curves.csv").open(newline="") as lines:
         assert {row["prompt"] for row in csv.DictReader(lines)} == {"a cook", "a dog", "a seal"}
     page = (out / "report.html").read_text()
