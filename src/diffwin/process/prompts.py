@@ -14,7 +14,7 @@ from diffwin.errors import BadInput
 from diffwin.process.additions import load_laid
 from diffwin.process.choices import Choices, Source
 from diffwin.process.memory import free_memory
-from diffwin.process.weights import place
+from diffwin.process.weights import place, quiet
 
 _SHOWN = 60  # characters of the lost words that an error quotes
 Embedding = dict[str, torch.Tensor]
@@ -97,7 +97,8 @@ class TokenReader(ABC):
         """The prompt with every token of an embedding of several vectors written as so many tokens."""
         from diffusers.loaders import TextualInversionLoaderMixin
 
-        return str(TextualInversionLoaderMixin().maybe_convert_prompt(prompt, self.tokenizer))
+        with quiet():  # `check` says what is too long
+            return str(TextualInversionLoaderMixin().maybe_convert_prompt(prompt, self.tokenizer))
 
     @abstractmethod
     def embed(self, prompt: str) -> Embedding:
