@@ -184,8 +184,8 @@ def read_all(loop: Any, job: Any, latents: Any, addresses: list[tuple[int, int, 
 
 def decisions(observations: pd.DataFrame, job: Any) -> dict[str, tuple[float, float]]:
     """Each decision point that was located and the half-width of its 95 % interval, in log-SNR."""
+    from diffwin.correction import corrections_of
     from diffwin.estimate import estimate
-    from diffwin.results import corrections_of
     from diffwin.survival import readings_of
     from diffwin.trials import ALL
 

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from diffwin.exports import export_tables
 from diffwin.ledger import Ledger, Sample
 from diffwin.plan import Plan
-from diffwin.results import Run, export_tables
+from diffwin.results import Run
 from diffwin.trials import Trial
 
 LABELS = {"two": ["a", "b"], "three": ["a", "=c", "d"]}

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import beta
 
 import diffwin
-from diffwin.results import export_tables
+from diffwin.exports import export_tables
 from diffwin.screen import CHECKED, SHARE, Screened, calibrate, confidence, is_check, least_share, levels, words
 from diffwin.trials import Trial
 from worlds import hypercube

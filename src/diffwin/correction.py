@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -63,6 +64,14 @@ class Correction:
         share = np.clip(share, 0.0, None)
         once, twice = share @ self.matrix, share @ self.matrix**2
         return float(twice.sum() / share.sum() if column is None else twice[column] / once[column])
+
+
+def corrections_of(record: dict[str, Any]) -> dict[str, Correction]:
+    """What is known of each probe's errors, by feature."""
+    return {
+        feature: Correction(np.array(told["matrix"]), None if told["counts"] is None else tuple(told["counts"]))
+        for feature, told in record.get("confusion", {}).items()
+    }
 
 
 def corrected_tables(readings: Readings, weights: FloatArray, inverses: FloatArray) -> Tables:

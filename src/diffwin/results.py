@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,14 @@ import numpy as np
 import pandas as pd
 
 from diffwin import screen
-from diffwin.correction import Correction
+from diffwin.correction import corrections_of
 from diffwin.errors import BadInput
 from diffwin.estimate import Estimate, curve_table, estimates, fitted_table
 from diffwin.files import safe_cells, write_whole
 from diffwin.information import Information, information, information_table
 from diffwin.ledger import Ledger
 from diffwin.levels import EDGE, Grid
+from diffwin.named import Words, labelled
 from diffwin.order import Pair, order, with_joint_intervals
 from diffwin.plan import Plan
 from diffwin.report.findings import Findings
@@ -237,13 +237,13 @@ class Run:
     @cached_property
     def trials(self) -> pd.DataFrame:
         """Readings beside those of their bases, in the columns of `Findings.trials`; names are held once."""
-        words = _Words(self.record["labels"])
+        words = Words(self.record["labels"])
         with Ledger.reading(self.folder) as ledger:
             return pd.concat([words.named(part) for part in ledger.pairs_in_parts()], ignore_index=True)
 
     def labelled(self) -> pd.DataFrame:
         """Observations in words: the label's name, and its probabilities as JSON."""
-        return _labelled(self.observations, self.record["labels"])
+        return labelled(self.observations, self.record["labels"])
 
     def _settings(self) -> Iterator[tuple[str, str]]:
         record, plan, model = self.record, self.record["plan"], self.record["model"]
@@ -322,14 +322,6 @@ def _named(window: Window) -> str:
     return window.feature if window.group == ALL else f"{window.feature} {window.group}"
 
 
-def corrections_of(record: dict[str, Any]) -> dict[str, Correction]:
-    """What is known of each probe's errors, by feature."""
-    return {
-        feature: Correction(np.array(told["matrix"]), None if told["counts"] is None else tuple(told["counts"]))
-        for feature, told in record.get("confusion", {}).items()
-    }
-
-
 def reversibility_gaps(renoise: Run, branch: Run) -> list[Gap]:
     """What lies between a renoise run and a branch run of one plan. BadInput where they differ in more than mode."""
     first, second = renoise.plan.identity(), branch.plan.identity()
@@ -359,85 +351,3 @@ def open_run(path: str | Path) -> Run:
     run = Run(Path(path))
     _ = run.record
     return run
-
-
-class _Words:
-    """The names behind the numbers of a ledger, as categories, so that a million rows hold each name once."""
-
-    def __init__(self, labels: Mapping[str, Sequence[str]]) -> None:
-        self.features = pd.CategoricalDtype(list(labels))
-        self.names = pd.CategoricalDtype(list(dict.fromkeys(name for each in labels.values() for name in each)))
-        codes = {name: code for code, name in enumerate(self.names.categories)}
-        self.codes = np.zeros((len(labels), max(map(len, labels.values()), default=0)), np.int64)
-        for row, each in zip(self.codes, labels.values(), strict=True):
-            row[: len(each)] = [codes[name] for name in each]
-
-    def named(self, pairs: pd.DataFrame) -> pd.DataFrame:
-        """A part of `Ledger.pairs_in_parts` in the columns of `Findings.trials`."""
-        rows = pairs.drop(columns=["probabilities", "label", "base_label"])
-        rows["feature"] = pairs["feature"].astype(self.features)
-        rows["prompt"] = pairs["prompt"].astype("category")
-        feature = rows["feature"].cat.codes.to_numpy()
-        label, before = pairs["label"].to_numpy(np.int64), pairs["base_label"].to_numpy(np.int64)
-        rows["label"] = pd.Categorical.from_codes(self.codes[feature, label], dtype=self.names)
-        rows["base_label"] = pd.Categorical.from_codes(self.codes[feature, before], dtype=self.names)
-        rows["survived"] = label == before
-        rows["probability"] = [
-            float(np.frombuffer(packed, "<f8")[at]) for packed, at in zip(pairs["probabilities"], before, strict=True)
-        ]
-        return rows
-
-
-def _labelled(observations: pd.DataFrame, labels: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    told = zip(*(observations[name] for name in ("feature", "label", "probabilities")), strict=True)
-    named = [
-        (
-            labels[feature][int(label)],
-            json.dumps(dict(zip(labels[feature], np.frombuffer(p, "<f8").tolist(), strict=True))),
-        )
-        if p is not None
-        else (None, None)
-        for feature, label, p in told
-    ]
-    words = pd.DataFrame(named, columns=["label", "probabilities"], index=observations.index, dtype=object)
-    return observations.assign(label=words["label"], probabilities=words["probabilities"])
-
-
-def export_tables(run: Run, out: Path | None = None) -> list[Path]:
-    """Samples, observations, curves and windows as Parquet and CSV, and which samples a screen ended, if there was one;
-    returns the files."""
-    folder = out or run.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    with Ledger.reading(run.folder) as ledger:
-        labels = run.record["labels"]
-        ended = ledger.screened() if run.plan.screen else None
-        samples, observations = (
-            (part if ended is None else screen.marked(part, ended) for part in parts)
-            for parts in (ledger.samples_in_parts(), ledger.observations_in_parts())
-        )
-        written = _write_parts(folder / "samples", samples)
-        written += _write_parts(folder / "observations", (_labelled(part, labels) for part in observations))
-        if ended is not None:
-            written += _write_parts(folder / "screened", [ended])
-    return [*written, *_write_parts(folder / "curves", [run.curves]), *_write_parts(folder / "windows", [run.windows])]
-
-
-def _write_parts(path: Path, parts: Iterable[pd.DataFrame]) -> list[Path]:
-    """Write one table, given part by part, as PATH.parquet and PATH.csv, whole or not at all."""
-    import pyarrow as pa
-    from pyarrow.parquet import ParquetWriter
-
-    files = [path.with_name(f"{path.name}.{kind}") for kind in ("parquet", "csv")]
-    beside = [file.with_name(file.name + ".part") for file in files]
-    walk = iter(parts)
-    first = next(walk)  # an empty table is one part without rows
-    fields = pa.Schema.from_pandas(first, preserve_index=False)
-    # text of which the first part holds nothing
-    schema = pa.schema([each.with_type(pa.string()) if pa.types.is_null(each.type) else each for each in fields])
-    with beside[1].open("w", encoding="utf-8", newline="") as lines, ParquetWriter(beside[0], schema) as columns:
-        for part in chain([first], walk):
-            columns.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
-            safe_cells(part).to_csv(lines, index=False, header=part is first)
-    for held, file in zip(beside, files, strict=True):
-        os.replace(held, file)
-    return files

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffwin.allocate import Design
+from diffwin.correction import corrections_of
 from diffwin.estimate import Estimate, estimate
 from diffwin.ledger import Ledger, Sample
 from diffwin.pictures import load_pictures
 from diffwin.reading import chunks, read_samples, readings_by
-from diffwin.results import corrections_of
 from diffwin.screen import calibrate
 from diffwin.screening import Screening
 from diffwin.survival import RESAMPLES, readings_of

@@ -18,11 +18,11 @@ from diffwin.audit.suite import Item, Suite
 from diffwin.audit.transitions import NetFlow, Transitions, net_flows, transitions
 from diffwin.audit.verdict import Case, Judgement, judge, ranked
 from diffwin.audit.windows import Pooled, pooled
-from diffwin.correction import Correction
+from diffwin.correction import Correction, corrections_of
 from diffwin.estimate import Estimate
 from diffwin.intervene.results import Found
 from diffwin.order import Pair
-from diffwin.results import Run, corrections_of
+from diffwin.results import Run
 from diffwin.shares import Shares
 from diffwin.survival import Readings
 from diffwin.trials import ALL

@@ -30,7 +30,7 @@ def export(
     out: Annotated[Path | None, typer.Option(help="Where to write (default: the run folder).")] = None,
 ) -> None:
     """Write a run's tables as Parquet and CSV. They are samples, observations, curves and windows."""
-    from diffwin.results import export_tables
+    from diffwin.exports import export_tables
 
     for path in export_tables(opened(run), out):
         typer.echo(str(path))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from diffwin.correction import Correction
+from diffwin.correction import Correction, corrections_of
 from diffwin.estimate import UNMEASURED
 from diffwin.intervene.arms import Arm
 from diffwin.intervene.record import Record
 from diffwin.intervene.setup import Setup
-from diffwin.results import corrections_of
 from diffwin.shares import Shares
 
 
