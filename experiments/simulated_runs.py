@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from diffwin.allocate import Adaptive, Aim, Design
+from diffwin.allocate import Adaptive, Aim
+from diffwin.design import Design
 from diffwin.estimate import Estimate, estimate
 from diffwin.levels import Grid
 from diffwin.survival import RESAMPLES, Readings

@@ -7,10 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from diffwin.allocate import BLOCK, PAIR, Adaptive, Aim, Design, Even, correlation
+from diffwin.allocate import Adaptive, Aim, Even
+from diffwin.design import BLOCK, PAIR, Design
 from diffwin.errors import BadInput
 from diffwin.estimate import Estimate, estimate
 from diffwin.survival import Readings
+from diffwin.target import correlation
 from diffwin.trials import ALL
 from simulated import exact_crossing, grid, readings
 from simulated_runs import Pairs, simulate

@@ -8,8 +8,9 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from diffwin.allocate import Adaptive, Aim, Design, Even
+from diffwin.allocate import Adaptive, Aim, Even
 from diffwin.defaults import BASES, GENERATIONS, LEVELS, PATIENCE, REPEATS
+from diffwin.design import Design
 from diffwin.errors import BadInput
 from diffwin.models import ModelCard, describe
 from diffwin.plan import Plan

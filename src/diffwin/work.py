@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from diffwin.allocate import Design
 from diffwin.correction import corrections_of
+from diffwin.design import Design
 from diffwin.estimate import Estimate, estimate
 from diffwin.ledger import Ledger, Sample
 from diffwin.pictures import load_pictures
