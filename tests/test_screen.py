@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -132,6 +133,17 @@ def test_a_screened_run_costs_what_it_spent_and_says_so(tmp_path: Path) -> None:
     assert "Screened:" not in (plain.folder / "report.html").read_text()
     there, here = (each.curves.query("group == 'all'").set_index(["feature", "level"]) for each in (plain, run))
     assert (there["survival"] - here["survival"]).abs().max() <= 2 * (1 - SHARE)
+
+
+def test_a_budget_counts_what_a_screened_run_spends(tmp_path: Path) -> None:
+    budget = 16_000
+    asked: dict[str, Any] = {"model": hypercube(tmp_path).as_posix(), "steps": 30, "budget": budget, "screen": True}
+    run = diffwin.probe(out=tmp_path / "run", **asked)
+    assert run.screened is not None
+    assert run.screened.saved > 0
+    assert run.evaluations <= budget < run.evaluations + run.screened.saved
+    again = diffwin.probe(out=tmp_path / "run", **asked)
+    assert again.evaluations == run.evaluations
 
 
 def test_slots_and_an_interruption_change_nothing_in_a_screened_run(tmp_path: Path) -> None:

@@ -49,7 +49,10 @@ class Even:
     def first(self, prompts: Sequence[str]) -> dict[str, Design]:
         return dict.fromkeys(prompts, self.designs[0])
 
-    def next(self, designs: Mapping[str, Design], estimates: Sequence[Estimate]) -> dict[str, Design] | None:
+    def next(
+        self, designs: Mapping[str, Design], estimates: Sequence[Estimate], saved: int = 0
+    ) -> dict[str, Design] | None:
+        """The next part, or None."""
         done = max(each.counts.sum() for each in designs.values())
         more = (each for each in self.designs if each.counts.sum() > done)
         return next((dict.fromkeys(designs, each) for each in more), None)
@@ -100,15 +103,18 @@ class Adaptive:
             )
         return dict.fromkeys(prompts, design)
 
-    def next(self, designs: Mapping[str, Design], estimates: Sequence[Estimate]) -> dict[str, Design] | None:
+    def next(
+        self, designs: Mapping[str, Design], estimates: Sequence[Estimate], saved: int = 0
+    ) -> dict[str, Design] | None:
         """The designs of the next round, or None: the aim is met, or nothing that could help can be paid for.
 
         Bases and exploration that are due at their shares are made even where the intervals are narrow enough, and the
         run ends at a look that finds nothing more due. `estimates` are of every prompt and feature that has been read,
-        with the groups that are to be known precisely.
+        with the groups that are to be known precisely. `saved` network rows of the designs were not spent, since a
+        screen ended regenerations early; those to come are counted whole.
         """
         spent = self.spent(designs)
-        room = min(self.aim.budget - spent, max(1, int(GROWTH * spent)))
+        room = min(self.aim.budget - (spent - saved), max(1, int(GROWTH * spent)))
         before = designs
         designs, looked = self._looked_on(dict(designs), estimates, room)
         targets = [

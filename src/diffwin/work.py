@@ -69,7 +69,15 @@ class Work:
                 self.ledger.put(designs=self._recorded() | told)
             self._carry_out(designs)
             estimates = self._estimates()
-            designs = self.job.allocator.next(designs, estimates)
+            designs = self.job.allocator.next(designs, estimates, self._saved())
+
+    def _saved(self) -> int:
+        """Network rows that a screen has saved in the prompts of this plan."""
+        if not self.job.plan.screen:
+            return 0
+        ended = self.ledger.screened()
+        looks = ended.loc[ended["prompt"].isin(self.job.prompts), "look"].astype(int)
+        return sum(self.job.process.cost(look) for look in looks)
 
     def _recorded(self) -> dict[str, Any]:
         return dict(self.ledger.get("designs") or {})
