@@ -72,7 +72,7 @@ FAMILIES = (
         "flux", "flux", ("FluxPipeline",), "text",
         "Flux, dev and schnell", "flow", "flow matching, shifted by picture size",
         "black-forest-labs/FLUX.1-schnell", "Apache-2.0 (dev: non-commercial)",
-        "a prompt, and 24.0 GB at once for weights in bfloat16, 33.7 in all",
+        "a prompt, and 23.9 GB at once for weights in bfloat16, 33.7 in all",
         steps=28, guidance=3.5,
     ),
     Family(
