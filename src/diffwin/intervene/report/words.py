@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
 from diffwin.intervene.asked import WITHIN, Attribute
 from diffwin.intervene.effects import Measured, SwitchTest, Verdict
 from diffwin.intervene.intervals import Interval, Place
@@ -84,8 +86,11 @@ def _beside(test: SwitchTest) -> list[Piece]:
 
 
 def _corrected(test: SwitchTest) -> Iterator[Piece]:
-    """The same numbers without the probe's errors, and whether they say the same."""
+    """The same numbers without the probe's errors where these matter, and whether they say the same."""
     if (better := test.corrected) is None:
+        return
+    if better.verdict is test.verdict and _farthest(test, better) <= _SLIGHT:
+        yield Piece(" Corrected for errors of reading, none of this moves by more than a point.")
         return
     outside = "" if better.outside is None else f", outside {points(better.outside)}"
     same = (
@@ -93,6 +98,16 @@ def _corrected(test: SwitchTest) -> Iterator[Piece]:
     )
     told = f"inside {points(better.inside)}{outside}, in the whole window {points(better.window)}"
     yield Piece(f" Corrected for errors of reading: {told}, at all steps {points(better.throughout)}; {same}.")
+
+
+_SLIGHT = 0.01
+
+
+def _farthest(test: SwitchTest, better: SwitchTest) -> float:
+    """By how much the correction moves what is told of a test, or its intervals."""
+    told = [[each.inside, each.window, each.throughout, each.outside or each.inside] for each in (test, better)]
+    ends = np.array([[(number.value, number.low, number.high) for number in row] for row in told])
+    return float(np.abs(ends[1] - ends[0]).max())
 
 
 def balanced(
