@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+import pandas as pd
 
 from diffwin.audit.report import figures, words
 from diffwin.audit.report.rows import GroupRow, ShareRow, group_rows, share_rows
@@ -20,6 +21,7 @@ from diffwin.report.axis import Axis
 from diffwin.report.findings import Findings
 from diffwin.report.pictures import Album, Thumbnails, albums
 from diffwin.report.style import Look, looks
+from diffwin.report.tables import between
 from diffwin.report.view import Plot, plot_of
 from diffwin.report.words import Piece, feature_name, percent, plain, prompt_name
 
@@ -208,7 +210,7 @@ class _Maker:
             "about": file.description,
             "source": file.source,
             "prompts": str(len(self.suite.items)),
-            "pictures read": f"{min(pictures)} to {max(pictures)} a prompt",
+            "pictures read": f"{between(pd.Series(pictures))} a prompt",
             "tolerance": f"{words.points(file.tolerance)}",
             "guidance": ", ".join(f"{scale.guidance:g}" for scale in self.audit.scales),
             "network rows": f"{sum(scale.run.evaluations for scale in self.audit.scales):,}",

@@ -239,9 +239,10 @@ def _order(pairs: Sequence[Pair], names: Names) -> list[Piece]:
             Piece("Of the "), the(pairs[0].first, names), Piece(" and the "), the(pairs[0].second, names),
             Piece(f", which is decided first is not settled in any of {prompts}."),
         ]  # fmt: skip
+    rest = "; in the rest the order is not settled" if before + after < len(pairs) else ""
     return [
         Piece("The "), the(pairs[0].first, names), Piece(" is decided before the "), the(pairs[0].second, names),
-        Piece(f" in {before} and after it in {after} of {prompts}; in the rest the order is not settled."),
+        Piece(f" in {before} and after it in {after} of {prompts}{rest}."),
     ]  # fmt: skip
 
 
