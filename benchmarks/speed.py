@@ -139,18 +139,21 @@ def ours(job: Any, folder: Path, clock: Clock) -> tuple[pd.DataFrame, dict[str, 
 
 def official(contender: str, job: Any, size: argparse.Namespace, clock: Clock) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Through the pipelines; of (a), a part."""
+    from transformers import CLIPTextModel, CLIPTokenizer
+
     from diffwin.models import describe
     from official import Official
 
     process, levels = job.process, sorted(job.first[size.prompt].levels)
     bases = min(size.part, size.bases) if contender == "a" else size.bases
     repeats = 1 if contender == "a" else size.repeats
-    scheduler = json.loads((describe(None).path / "scheduler" / "scheduler_config.json").read_text("utf-8"))
+    model = describe(None).path
+    scheduler = json.loads((model / "scheduler" / "scheduler_config.json").read_text("utf-8"))
     loop = Official(
         process.engine.network.module,
         process._decoder.vae,
-        process._reader.encoder,
-        process._reader.tokenizer,
+        CLIPTextModel.from_pretrained(model / "text_encoder").eval(),
+        CLIPTokenizer.from_pretrained(model / "tokenizer"),
         scheduler,
         size.prompt,
         size.steps,
