@@ -140,7 +140,7 @@ def build(size: Size, device: str, dtype: torch.dtype) -> Model:
             latent_channels=4,
         )
         encoder = CLIPTextModel(text)
-    parts = [place(each.eval().requires_grad_(False), device, dtype) for each in (unet, vae, encoder)]
+    parts = [place(each.to(dtype).eval().requires_grad_(False), device) for each in (unet, vae, encoder)]
     return Model(*parts, tokenizer)
 
 
@@ -157,15 +157,17 @@ def flops_a_row(unet: Any, device: str) -> float:
 def ours(model: Model, size: Size, device: str, slots: int, compiled: bool, folder: Path) -> Callable[[int], int]:
     """diffwin's loop: a function of the number of bases that returns how many pictures it made."""
     from diffwin.process.choices import Choices, Source
+    from diffwin.process.prompts import Conditions, PromptReader, TextEncoder
     from diffwin.process.schedule import Schedule
     from diffwin.process.stable import Parts, StableDiffusionProcess
     from diffwin.trials import Base, Mode, Trial
 
     dtype = model.unet.dtype
     choices = Choices("ddpm", size.steps, GUIDANCE, device=device, dtype=dtype, slots=slots, compiled=compiled)
+    reader = PromptReader(model.tokenizer, TextEncoder(lambda: model.text_encoder))
     process = StableDiffusionProcess(
         Source("random weights", folder),
-        Parts(model.unet, model.vae, model.text_encoder, model.tokenizer),
+        Parts(conditions=Conditions(reader, choices), unet=model.unet, vae=model.vae),
         Schedule.of(SCHEDULE),
         choices,
     )
