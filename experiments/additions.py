@@ -30,7 +30,7 @@ from diffwin.process.trained import TrainedDiffusion
 from diffwin.trials import Base
 
 TOLD = (Base("a cook", 0), Base("a <cat> dog", 3))
-FAMILIES = ("stable-diffusion", "stable-diffusion-xl", "stable-diffusion-3", "flux", "latent-consistency")
+FAMILIES = ("stable-diffusion", "stable-diffusion-xl", "stable-diffusion-3", "flux", "sana", "latent-consistency")
 WITH_EMBEDDINGS = ("stable-diffusion", "stable-diffusion-xl", "flux", "latent-consistency")
 WITH_AUTOENCODER = (*FAMILIES, "pixart", "dit")
 SCALES = (0.7, -0.4)
@@ -109,10 +109,10 @@ def pictures(kind: str, folder: Path, place: Path) -> tuple[torch.Tensor, ...]:
     process = families.loaded(variant, folder, variant.solvers[0], vae=str(other))
     states = sides.generate(process, variant.bases)
     pipeline = official(variant, variant.solvers[0], folder)
-    pipeline.vae = diffusers.AutoencoderKL.from_pretrained(other)
+    pipeline.vae = type(pipeline.vae).from_pretrained(other)
     config = pipeline.vae.config
     with torch.inference_mode():
-        decoded = pipeline.vae.decode(states / config.scaling_factor + (config.shift_factor or 0.0)).sample
+        decoded = pipeline.vae.decode(states / config.scaling_factor + (config.get("shift_factor") or 0.0)).sample
     expected = (decoded / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1)
     without = families.loaded(variant, folder, variant.solvers[0])
     return _shown(process, states), expected, _shown(without, states)

@@ -158,6 +158,7 @@ def _scores(pipeline: Any, bases: Sequence[Base], start: torch.Tensor, steps: in
 _CALLS: dict[str, Any] = {
     "flux": _flux,
     "pixart": _sized,
+    "sana": _sized,
     "latent-consistency": _told,
     "dit": _classes,
     "ddpm": _pixels,

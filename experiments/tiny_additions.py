@@ -59,9 +59,10 @@ def by_encoder(kind: str, file: Path) -> dict[str, torch.Tensor]:
 
 def save_autoencoder(folder: Path, place: Path, **changes: Any) -> Path:
     """Another random autoencoder of the configuration that a saved pipeline's has, but for `changes`."""
-    from diffusers import AutoencoderKL
+    import diffusers
 
     torch.manual_seed(1)
-    config = AutoencoderKL.load_config(folder / "vae")
-    AutoencoderKL.from_config({**config, **changes}).save_pretrained(place)
+    config = diffusers.AutoencoderKL.load_config(folder / "vae")
+    kind = getattr(diffusers, config["_class_name"])
+    kind.from_config({**config, **changes}).save_pretrained(place)
     return place

@@ -252,6 +252,74 @@ def _pixart(scheduler: Any = None, alpha: bool = False) -> Any:
     )
 
 
+def gemma_tokenizer() -> Any:
+    """A Gemma tokenizer that spells, from the mark of the beginning on."""
+    from tokenizers.processors import TemplateProcessing
+    from transformers import GemmaTokenizer
+
+    known = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "▁", *string.ascii_lowercase]
+    made = GemmaTokenizer(vocab={piece: number for number, piece in enumerate(known)}, model_max_length=4096)
+    made.backend_tokenizer.post_processor = TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 2)])
+    return made
+
+
+def deep_autoencoder() -> Any:
+    from diffusers import AutoencoderDC
+
+    return AutoencoderDC(
+        latent_channels=4,
+        attention_head_dim=4,
+        encoder_block_types=("ResBlock", "ResBlock", "EfficientViTBlock"),
+        decoder_block_types=("ResBlock", "ResBlock", "EfficientViTBlock"),
+        encoder_block_out_channels=(8, 8, 8),
+        decoder_block_out_channels=(8, 8, 8),
+        encoder_layers_per_block=(1, 1, 1),
+        decoder_layers_per_block=(1, 1, 1),
+        encoder_qkv_multiscales=((), (), (5,)),
+        decoder_qkv_multiscales=((), (), (5,)),
+        downsample_block_type="conv",
+        upsample_block_type="interpolate",
+        scaling_factor=0.41407,
+    ).eval()
+
+
+def _sana(scheduler: Any = None) -> Any:
+    from diffusers import DPMSolverMultistepScheduler, SanaPipeline, SanaTransformer2DModel
+    from transformers import Gemma2Config, Gemma2Model
+
+    spelling = gemma_tokenizer()
+    config = Gemma2Config(
+        vocab_size=len(spelling),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        max_position_embeddings=4096,
+    )
+    transformer = SanaTransformer2DModel(
+        in_channels=4,
+        out_channels=4,
+        num_attention_heads=2,
+        attention_head_dim=8,
+        num_layers=2,
+        num_cross_attention_heads=2,
+        cross_attention_head_dim=8,
+        cross_attention_dim=16,
+        caption_channels=16,
+        sample_size=8,
+    ).eval()
+    flow = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": 3.0}
+    return SanaPipeline(
+        tokenizer=spelling,
+        text_encoder=Gemma2Model(config).eval(),
+        vae=deep_autoencoder(),
+        transformer=transformer,
+        scheduler=scheduler or DPMSolverMultistepScheduler(**flow),
+    )
+
+
 def _dit(scheduler: Any = None, labels: dict[int, str] | None = None) -> Any:
     from diffusers import DDIMScheduler, DiTPipeline, DiTTransformer2DModel
 
@@ -312,6 +380,7 @@ BUILDERS: dict[str, Callable[..., Any]] = {
     "stable-diffusion-3": _stable_three,
     "flux": _flux,
     "pixart": _pixart,
+    "sana": _sana,
     "dit": _dit,
     "ddpm": _ddpm,
     "score": _score,

@@ -83,6 +83,13 @@ FAMILIES = (
         steps=20, guidance=4.5,
     ),
     Family(
+        "sana", "sana", ("SanaPipeline",), "text",
+        "Sana and Sana 1.5", "flow", "shifted flow matching",
+        "Efficient-Large-Model/Sana_1600M_1024px_BF16_diffusers", "NVIDIA NSCL v2, non-commercial, and Gemma's terms",
+        "a prompt, and about 10 GB for weights in bfloat16",
+        steps=20, guidance=4.5,
+    ),
+    Family(
         "dit", "dit", ("DiTPipeline",), "class",
         "Diffusion transformers told an ImageNet class", "epsilon", "betas",
         "facebook/DiT-XL-2-256", "CC-BY-NC-4.0",

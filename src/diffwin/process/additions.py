@@ -15,7 +15,7 @@ from diffwin.errors import BadInput
 from diffwin.families import Family
 from diffwin.process.choices import Laid, Source
 from diffwin.process.configured import read_config
-from diffwin.process.decoder import decoding_dtype
+from diffwin.process.decoder import decoding_dtype, sizes_of
 from diffwin.process.embeddings import ENCODERS, check_embedding, lay_embeddings, token_of
 from diffwin.process.hub import fetch
 from diffwin.process.loras import LOADERS, check_lora, lay_loras
@@ -73,8 +73,8 @@ def load_vae(kind: Any, source: Source, dtype: torch.dtype) -> Any:
         return _load_vae(kind, source.folder, dtype)
     vae = _load_vae(kind, given[0].path, dtype)
     own = read_config(part_folder(source.folder, "vae") / "config.json")
-    usual = {"channels": own.get("latent_channels"), "levels of size": len(_widths(own))}
-    found = {"channels": vae.config.latent_channels, "levels of size": len(_widths(vae.config))}
+    usual = {"channels": own.get("latent_channels"), "levels of size": len(sizes_of(own))}
+    found = {"channels": vae.config.latent_channels, "levels of size": len(sizes_of(vae.config))}
     for what, many in usual.items():
         if many != found[what]:
             raise BadInput(
@@ -89,11 +89,6 @@ def _load_vae(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     config = part_folder(folder, "vae") / "config.json"
     check_class(config, kind.__name__)
     return load_part(kind, folder, "vae", decoding_dtype(read_config(config), dtype))
-
-
-def _widths(config: Any) -> Any:
-    """Channels at each size of the picture, by the names that the two classes of autoencoder have for them."""
-    return config.get("block_out_channels") or config.get("encoder_block_out_channels") or ()
 
 
 def _check_loadable(addition: Addition, family: Family, name: str) -> None:

@@ -30,7 +30,7 @@ class Decoder:
         self.dtype, self.device = vae.dtype, choices.device
         self.vae = place(vae, self.device)
         self._factor, self._centre = _scaling(vae.config)
-        self.enlarges = 2 ** (len(vae.config.block_out_channels) - 1)
+        self.enlarges = 2 ** (len(sizes_of(vae.config)) - 1)
         self._portions: Portions | None = None
         self._encoded: Portions | None = None
 
@@ -58,7 +58,8 @@ class Decoder:
             return list(self._encoded(self._encode, from_rgb(pictures, channels=3).to(self.device)).cpu())
 
     def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        latents: torch.Tensor = self.vae.encode(pixels.to(self.dtype)).latent_dist.mode()
+        encoded = self.vae.encode(pixels.to(self.dtype))
+        latents: torch.Tensor = encoded.latent if hasattr(encoded, "latent") else encoded.latent_dist.mode()
         return (latents.float() - self._centre.to(pixels)) / self._factor.to(pixels)
 
 
@@ -81,6 +82,11 @@ def check_size(name: str, pictures: Samples, size: tuple[int, int]) -> None:
             where="pictures",
             cure=f"crop and resize them to {size[1]}x{size[0]} first",
         )
+
+
+def sizes_of(config: Any) -> Sequence[int]:
+    """Channels at each size of the picture, by the names that AutoencoderKL and AutoencoderDC have for them."""
+    return config.get("block_out_channels") or config.get("encoder_block_out_channels") or ()
 
 
 def _scaling(config: Any) -> tuple[torch.Tensor, torch.Tensor]:

@@ -21,6 +21,7 @@ LOADERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "stable_xl": ("StableDiffusionXLPipeline", ("unet", "text_encoder", "text_encoder_2")),
     "stable_three": ("StableDiffusion3Pipeline", ("transformer", "text_encoder", "text_encoder_2")),
     "flux": ("FluxPipeline", ("transformer", "text_encoder")),
+    "sana": ("SanaPipeline", ("transformer",)),
 }
 """By adapter: the pipeline whose loader reads the LoRAs of a family, and the parts that they may change."""
 _CURE = "give one made for this family and size of model"

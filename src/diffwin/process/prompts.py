@@ -191,15 +191,18 @@ class Conditions:
 
     Prompts that were chosen are embedded first, and the encoders let go: make it before the network is loaded, so that
     the two need not be in memory together. A prompt that comes later loads the encoders again. `blank` puts zeros in
-    place of an empty negative prompt, as Stable Diffusion XL was trained.
+    place of an empty negative prompt, as Stable Diffusion XL was trained. `negative` reads the negative prompt where
+    that is read in another way, by the same encoder; then a prompt in the same words is another condition.
     """
 
-    def __init__(self, reader: Reader, choices: Choices, *, blank: bool = False) -> None:
+    def __init__(
+        self, reader: Reader, choices: Choices, *, blank: bool = False, negative: Reader | None = None
+    ) -> None:
         negative_prompt = choices.negative_prompt
-        reader.check(negative_prompt, where="--negative-prompt")
+        (negative or reader).check(negative_prompt, where="--negative-prompt")
         self._reader = reader
-        self._ids = {negative_prompt: 0}
-        first = reader.embed(negative_prompt)
+        self._ids = {} if negative and negative_prompt else {negative_prompt: 0}
+        first = (negative or reader).embed(negative_prompt)
         zeroed = blank and not negative_prompt
         self._bank = {name: (part * 0 if zeroed else part)[None] for name, part in first.items()}
         if choices.prompts:
@@ -234,7 +237,7 @@ class Conditions:
             self._reader.check(prompt)
             read = self._reader.embed(prompt)
             self._bank = {name: torch.cat([bank, read[name][None]]) for name, bank in self._bank.items()}
-            self._ids[prompt] = len(self._ids)
+            self._ids[prompt] = len(next(iter(self._bank.values()))) - 1
         return self._ids[prompt]
 
     @property
