@@ -153,6 +153,31 @@ def test_a_torn_json_file(model: Path, part: str, file: str) -> None:
     refused(part, model=model)
 
 
+@pytest.mark.parametrize("kept", [(), ("vocab.json",)], ids=["nothing", "no merges"])
+def test_a_tokenizer_without_its_words(model: Path, kept: tuple[str, ...]) -> None:
+    for path in (model / "tokenizer").iterdir():
+        if path.name.startswith(("tokenizer.json", "vocab", "merges")):
+            path.unlink()
+    for name in kept:
+        (model / "tokenizer" / name).write_text('{"a": 0}')
+    refused("tokenizer: the tokenizer's vocabulary is missing; download the model again", model=model)
+
+
+def test_a_tokenizer_of_sentencepiece_alone(tmp_path: Path) -> None:
+    """As older repositories of T5 have it, without a tokenizer.json."""
+    import sentencepiece
+
+    words = ["a cook on a red background", "the quick brown fox jumps over the lazy dog"] * 20
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(words), model_prefix=str(tmp_path / "spiece"), vocab_size=32, minloglevel=2,
+        pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
+    )  # fmt: skip
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "T5Tokenizer", "extra_ids": 0}')
+    expected = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "spiece.model"))
+    found = weights.load_tokenizer(tmp_path.parent, tmp_path.name, "T5TokenizerFast")
+    assert found("the brown cook").input_ids == [*expected.encode("the brown cook"), 1]
+
+
 def test_a_part_of_another_class(model: Path) -> None:
     config = model / "vae" / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "_class_name": "AutoencoderTiny"}))

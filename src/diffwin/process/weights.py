@@ -24,6 +24,8 @@ _STEMS = ("diffusion_pytorch_model", "model")
 PICKLED = (".bin", ".ckpt", ".pt", ".pth")
 """How pickled weights end."""
 _SHARD = re.compile(r"-\d+-of-\d+(?=\.safetensors$)")
+_VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",), ("tokenizer.model",))
+"""The files that a tokenizer's words may stand in."""
 _POINTER = b"version https://git-lfs"
 _AGAIN = "download the model again"
 
@@ -95,6 +97,9 @@ def load_tokenizer(folder: Path, part: str = "tokenizer", kind: str = "CLIPToken
     import transformers
 
     where = folder / part
+    if not any(all((where / name).is_file() for name in names) for names in _VOCABULARIES):
+        # transformers would make a tokenizer of no words, and say nothing
+        raise BadInput("the tokenizer's vocabulary is missing", where=str(where), cure=_AGAIN)
     try:
         with quiet():
             return getattr(transformers, kind).from_pretrained(where, local_files_only=True)
