@@ -188,7 +188,8 @@ PAGE = """# Families of models
 
 `--model` takes a folder or a hub id of any of these; `diffwin list models` names one of each, its licence and what it
 needs. A family is one small file in `src/diffwin/process`, over the one denoising loop. How much memory that is, and
-what is done where there is little: [memory](memory.md).
+what is done where there is little: [memory](memory.md). LoRAs, textual inversions and other autoencoders go over a
+model: [what may be laid over it](additions.md).
 
 ## Against the official pipelines
 
@@ -222,6 +223,10 @@ Karras's sigmas, EDM's preconditioning and the ends of the step range.
 - A prompt must be read whole by the text encoder that reads most (T5, where there is one); shorter ones may cut it.
 - PixArt's and DiT's predicted variance is left alone, as their pipelines leave it. An unconditional model's is used
   by `ddpm` where its scheduler says `learned_range`.
+- PixArt's captions are put in lower case and stripped, as its pipeline does where Beautiful Soup is not installed;
+  where it is, the pipeline also takes out links and markup (`clean_caption`).
+- A prompt of Sana stands after the pipeline's own instruction, and its negative prompt alone, as there. Sizes are taken
+  as they are asked for, and not put into bins.
 - A score network of the VE process takes the predictor's steps; the Langevin corrector between them is left out.
 - SDXL's refiner only finishes pictures that another model began: it has no window of its own, and is refused.
 - No safety checker, no watermark.

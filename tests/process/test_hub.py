@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import huggingface_hub.constants as hub_constants
 import pytest
 
+import tiny_additions
 import tiny_pipelines
 from diffwin.cli.main import main
 from diffwin.errors import BadInput
@@ -149,3 +151,33 @@ def test_a_cache_that_lost_a_file(
         kept.unlink()
     monkeypatch.setattr(hub_constants, "HF_HUB_OFFLINE", True)
     assert INCOMPLETE.search(told(monkeypatch, capsys, tmp_path / "run", "owner/name"))
+
+
+def test_what_is_laid_over_a_model_comes_from_the_hub_too(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    model = tiny_pipelines.save("stable-diffusion", tmp_path / "stable")
+    for name in ("style", "other"):
+        shutil.copy(tiny_additions.save_lora(model, tmp_path / name), hub.folder / f"{name}.safetensors")
+    vae = tiny_additions.save_autoencoder(model, tmp_path / "autoencoder")
+    shutil.copytree(vae, hub.folder / "vae")
+    given = {"lora": f"owner/name/style.safetensors@{COMMIT}:0.5", "vae": "owner/name", "device": "cpu", "steps": 2}
+    told = load(model, **given).provenance
+    assert told["lora"].startswith(f"owner/name/style.safetensors@{COMMIT} at scale 0.5, sha256 ")
+    here = {"vae": str(vae), "lora": f"{tmp_path / 'style'}:0.5"}
+    assert load(model, **given | here).provenance["content"] == told["content"]
+    assert not any(path.endswith((UNET, "other.safetensors")) for path in hub.asked)
+    monkeypatch.setattr(hub_constants, "HF_HUB_OFFLINE", True)
+    before = len(hub.asked)
+    assert load(model, **given).provenance["content"] == told["content"]
+    assert len(hub.asked) == before
+    monkeypatch.setattr(hub_constants, "HF_HUB_OFFLINE", False)
+    for lora, what in {
+        "owner/name": r"has several safetensors files \(other.safetensors, style.safetensors\); name one",
+        "owner/name/gone.safetensors": "has no gone.safetensors .*; name one",
+    }.items():
+        with pytest.raises(BadInput, match=f"^--lora: {lora} {what}"):
+            load(model, device="cpu", lora=lora)
+    hub.fault = GATED
+    with pytest.raises(BadInput, match="accept their terms"):
+        load(model, device="cpu", lora="owner/private")

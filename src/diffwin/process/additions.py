@@ -19,7 +19,7 @@ from diffwin.process.decoder import decoding_dtype, sizes_of
 from diffwin.process.embeddings import ENCODERS, check_embedding, lay_embeddings, token_of
 from diffwin.process.hub import fetch
 from diffwin.process.loras import LOADERS, check_lora, lay_loras
-from diffwin.process.weights import PICKLED, check_class, check_file, fingerprint, load_part, part_folder
+from diffwin.process.weights import PICKLED, check_class, check_file, fingerprint, load_part, part_folder, quiet
 
 _USUAL = {"lora": "pytorch_lora_weights.safetensors", "embedding": "learned_embeds.safetensors"}
 """How diffusers' own trainers call the file."""
@@ -60,7 +60,8 @@ def load_laid(
     exact = bool(source.laid("lora")) and part in LOADERS[adapter][1]
     module = load_part(kind, source.folder, part, torch.float32 if exact else dtype, stem, also)
     lay_over(source, adapter, part, module, tokenizer)
-    return module.to(dtype) if exact else module
+    with quiet():
+        return module.to(dtype) if exact else module
 
 
 def load_vae(kind: Any, source: Source, dtype: torch.dtype) -> Any:
