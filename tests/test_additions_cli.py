@@ -56,6 +56,8 @@ def test_from_the_command_line_to_a_report(
     for name in ("style.safetensors at scale 0.8", "cat.safetensors as &lt;cat&gt;", str(vae)):
         assert name in report
 
+    assert "| LoRA | " in (out / "report.md").read_text()
+
     before = (out / "run.sqlite").stat().st_mtime_ns
     assert diffwin(monkeypatch, *told) == 0  # nothing left to do
     assert (out / "run.sqlite").stat().st_mtime_ns == before

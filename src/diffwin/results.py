@@ -249,6 +249,8 @@ class Run:
         record, plan, model = self.record, self.record["plan"], self.record["model"]
         kind = "stochastic" if model["stochastic"] else "deterministic"
         yield "model", model["name"]
+        laid = {"LoRA": plan.get("lora"), "embedding": plan.get("embedding"), "autoencoder": plan.get("vae")}
+        yield from ((what, told if isinstance(told, str) else ", ".join(told)) for what, told in laid.items() if told)
         yield "mode", plan["mode"]
         yield "solver", f"{model['solver']} ({kind}), {self.grid.top} steps, guidance {plan['guidance']:g}"
         yield "levels measured", ", ".join(map(str, self.levels))
