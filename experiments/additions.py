@@ -157,11 +157,13 @@ loads them through diffusers' own loaders, so a window is that of the model as i
 FILE is a safetensors file, a folder with one, a hub id `owner/name[@revision]`, or one file of a repository,
 `owner/name/FILE.safetensors[@revision]`. `--vae` takes a folder or a hub id, of an autoencoder or of a whole pipeline.
 In Python: `diffwin.probe("a cook", model=..., lora=["style.safetensors:0.8"])`, and so for `embedding` and `vae`;
-`diffwin.load` takes the same.
+`diffwin.load` takes the same. `diffwin audit` and `diffwin privacy` have these options too; `diffwin intervene` acts in
+the model of its run, with what was laid over that.
 
 - The names, the scales and the SHA-256 of every file are part of the plan: a run folder refuses to go on with another
   file, and the report lists them.
-- LoRAs are fused into the weights, text encoders and all, so a row costs what it costs without. Several are added up.
+- LoRAs are fused into the weights in float32, text encoders and all, so a row costs what it costs without. Several are
+  added up.
 - A file of which a single tensor finds no place is refused: it was made for another family or size. So are pickles,
   and DoRAs in a layout whose scales diffusers leaves out.
 - A token must stand in a prompt or the negative prompt, or its embedding would change nothing. One that stands for
@@ -175,11 +177,11 @@ In Python: `diffwin.probe("a cook", model=..., lora=["style.safetensors:0.8"])`,
 ## Against diffusers' own loaders
 
 Each row is a random model of a few thousand parameters and a random addition, made by peft and by diffusers' own
-`save_lora_weights` where it is a LoRA: two of them, at scales {scales}, over every part that the family's loader knows;
-a word of two vectors; another random autoencoder. Both sides generate from the same noise in float32; the official one
-keeps its LoRAs beside the weights. For autoencoders the pictures are compared, which are rounded to 1/255. Differences
-are the largest of all elements, relative to the largest official value; the last column is how far the model without
-the addition is.
+`save_lora_weights` where it is a LoRA: two of them, at scales {scales}, over every part that the family's loader
+knows; a word of two vectors; another random autoencoder. Both sides generate from the same noise in float32; the
+official one keeps its LoRAs beside the weights. For autoencoders the pictures are compared, which are rounded to
+1/255. Differences are the largest of all elements, relative to the largest official value; the last column is how far
+the model without the addition is.
 
 Made by
 

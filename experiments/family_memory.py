@@ -55,6 +55,12 @@ CIFAR = {
     "attention_head_dim": None,
     "downsample_padding": 0,
 }
+DEEP = {
+    "encoder_block_types": ("ResBlock",) * 3 + ("EfficientViTBlock",) * 3,
+    "decoder_block_types": ("ResBlock",) * 3 + ("EfficientViTBlock",) * 3,
+    "downsample_block_type": "conv",
+    "upsample_block_type": "interpolate",
+}
 
 
 def of_diffusers(name: str, **config: Any) -> Any:
@@ -138,6 +144,11 @@ MODELS = (
         "transformer": partial(of_diffusers, "PixArtTransformer2DModel", sample_size=64, caption_channels=4096),
         "vae": autoencoder, "text_encoder": t5_xxl,
     }),
+    Model("sana", {
+        "transformer": partial(of_diffusers, "SanaTransformer2DModel"),
+        "vae": partial(of_diffusers, "AutoencoderDC", **DEEP),
+        "text_encoder": partial(of_transformers, "Gemma2Model", "Gemma2Config"),
+    }, side=1024),
     Model("dit", {
         "transformer": partial(of_diffusers, "DiTTransformer2DModel", out_channels=8, num_embeds_ada_norm=1000),
         "vae": autoencoder,

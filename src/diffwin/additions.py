@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -69,6 +69,13 @@ def additions_of(
     loras, embeddings = ((each,) if isinstance(each, str) else each for each in (lora, embedding))
     autoencoder = [] if vae is None else [Addition("vae", _place(vae, "--vae"))]
     return (*map(_lora, loras), *map(_embedding, embeddings), *autoencoder)
+
+
+def check_tokens(tokens: Iterable[str], prompts: Sequence[str]) -> None:
+    """BadInput for the token of an embedding that no prompt has, so that it would change nothing."""
+    for token in tokens:
+        if not any(token in prompt for prompt in prompts):
+            raise BadInput(f"no prompt has {token}", where="--embedding", cure="write it in one, or leave it out")
 
 
 def _lora(said: str) -> Addition:

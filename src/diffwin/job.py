@@ -8,6 +8,7 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from diffwin.additions import check_tokens
 from diffwin.allocate import Adaptive, Aim, Even
 from diffwin.defaults import BASES, GENERATIONS, LEVELS, PATIENCE, REPEATS
 from diffwin.design import Design
@@ -40,10 +41,8 @@ class Job:
         return self.plan.prompts or ("",)
 
     def check_tokens(self) -> None:
-        """BadInput for the token of an embedding that no prompt has, so that it would change nothing."""
-        for token in self.process.tokens:
-            if not any(token in prompt for prompt in (*self.plan.prompts, self.plan.negative_prompt)):
-                raise BadInput(f"no prompt has {token}", where="--embedding", cure="write it in one, or leave it out")
+        """BadInput for the token of an embedding that no prompt has."""
+        check_tokens(self.process.tokens, (*self.plan.prompts, self.plan.negative_prompt))
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ PUBLISHED = {
     "stable-diffusion-3": 2_243_171_520,
     "flux": 11_891_178_560,
     "pixart": 610_856_096,
+    "sana": 1_604_462_752,
     "ddpm": 35_746_307,
 }
 """Parameters of the networks, as their authors and users count them."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diffwin.additions import check_tokens
 from diffwin.errors import BadInput
 from diffwin.ledger import Ledger
 from diffwin.models import describe
@@ -41,6 +42,7 @@ def audit(plan: PrivacyPlan, out: Path, *, progress: Progress = lambda done, tot
     if not process.takes_prompt:
         subjects = subjects.untold()
     _check_captions(process, subjects)
+    check_tokens(process.tokens, (*subjects.prompts, plan.negative_prompt))
     process.encode(subjects.pixels[:1])  # pictures of a wrong size are refused before a folder is made
     with Ledger.writing(out) as ledger:
         ledger.claim(_identity(plan, process, subjects, space.name))

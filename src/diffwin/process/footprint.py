@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from diffwin.errors import BadInput
 from diffwin.process.choices import SIDE, Choices
 from diffwin.process.configured import read_config
-from diffwin.process.decoder import decoding_dtype
+from diffwin.process.decoder import decoding_dtype, sizes_of
 from diffwin.process.room import free_on
 from diffwin.process.weights import weight_names
 
@@ -84,8 +84,8 @@ def weigh(
 
 
 def _widest(autoencoder: Mapping[str, Any]) -> int:
-    """Channels of the largest feature maps of an AutoencoderKL: those that come into its last block."""
-    channels = autoencoder.get("block_out_channels") or [0]
+    """Channels of the largest feature maps of an autoencoder: those that come into its last block."""
+    channels = sizes_of(autoencoder) or [0]
     return int(channels[1] if len(channels) > 1 else channels[0])
 
 
@@ -103,7 +103,7 @@ def _pixels(folder: Path, autoencoder: Mapping[str, Any], choices: Choices) -> i
         return math.prod(choices.size)
     side = (_config(folder / "unet") | _config(folder / "transformer")).get("sample_size") or SIDE
     latents = side**2 if isinstance(side, int) else math.prod(side)
-    return int(latents * 4 ** (len(autoencoder.get("block_out_channels", "-")) - 1))
+    return int(latents * 4 ** (len(sizes_of(autoencoder) or "-") - 1))
 
 
 def _config(part: Path) -> dict[str, Any]:
