@@ -12,7 +12,7 @@ from diffwin.design import BLOCK, PAIR, Design
 from diffwin.errors import BadInput
 from diffwin.estimate import Estimate, estimate
 from diffwin.survival import Readings
-from diffwin.target import correlation
+from diffwin.target import Target, correlation
 from diffwin.trials import ALL
 from simulated import exact_crossing, grid, readings
 from simulated_runs import Pairs, simulate
@@ -88,6 +88,15 @@ def test_bases_that_differ_are_told_from_bases_that_do_not() -> None:
     share = rng.beta(2, 2, bases)  # correlation within a base: var(share) / (mean (1 - mean)) = 1/5
     assert correlation(of(rng.binomial(6, share))) == pytest.approx(0.2, abs=0.03)
     assert correlation(of(rng.binomial(6, 0.5, bases))) == pytest.approx(0.0, abs=0.02)
+
+
+def test_a_curve_that_no_regeneration_tells_of_is_unsure() -> None:
+    measured = estimate(readings(40, 2, 0, GRID), GRID, groups=[ALL])
+    target = Target.of(measured, ALL, GRID)
+    looked = target.variance(Design.even(40, GRID.top, GRID.spread(9), 2))
+    blind = target.variance(Design.even(40, GRID.top, (), 0))
+    assert (looked < 1).all()
+    assert (blind > 1e5).all()
 
 
 @pytest.fixture(scope="module")

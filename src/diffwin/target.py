@@ -23,6 +23,8 @@ DRAWS = 16
 LIKELY = 0.1
 """What the correlation between regenerations of one base is taken for before there are pairs enough to tell."""
 LIKELY_PAIRS = 100
+NOTHING = 1e-6
+"""What is known of a centre beforehand, as information, so that a curve that no regeneration tells of can be unsure."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +75,7 @@ class Target:
         counts = each @ belongs
         weights = self.slopes / self.variances[..., None]
         information = (weights * counts[:, None]).swapaxes(1, 2) @ self.slopes
+        information[:, 0, 0] += NOTHING
         information[:, 1, 1] += 1.0
         fresh = self.fresh * belongs.sum() * self.floor
         information[:, 2, 2] += fresh
@@ -80,7 +83,8 @@ class Target:
         scores = (weights @ to).swapaxes(1, 2) * np.sqrt(self.variances)[:, None, :]  # (draws, points, levels)
         alone = scores**2 @ counts
         together = (scores @ each) ** 2 @ belongs  # of all regenerations of a base, were they one
-        found = (1 - self.rho) * alone + self.rho * together + to[:, 2] ** 2 * fresh[:, None]
+        beforehand = to[:, 0] ** 2 * NOTHING + to[:, 2] ** 2 * fresh[:, None]
+        found = (1 - self.rho) * alone + self.rho * together + beforehand
         return np.asarray(np.sqrt(found).mean(axis=0) ** 2)
 
     def loss(self, design: Design) -> float:
