@@ -41,8 +41,9 @@ def test_from_the_command_line_to_a_report(
     laid = ("--lora", f"{style}:0.8", "--embedding", str(cat), "--vae", str(vae))
     command = ("probe", "--model", str(model), "--steps", "3", "--out", str(out), *SMALL, *laid)
 
-    assert diffwin(monkeypatch, *command, "--prompt", "a cook") == 2
-    assert "--embedding: no prompt has <cat>; write it in one" in capsys.readouterr().err
+    for more in ((), ("--dry-run",)):
+        assert diffwin(monkeypatch, *command, "--prompt", "a cook", *more) == 2
+        assert "--embedding: no prompt has <cat>; write it in one" in capsys.readouterr().err
     assert not out.exists()
     told = (*command, "--prompt", "a <cat>", "--prompt", "a cook")
     assert diffwin(monkeypatch, *told) == 0

@@ -86,6 +86,7 @@ def probe(
         from diffwin.job import prepare
 
         job = prepare(plan)
+        job.check_tokens()
         typer.echo(f"{job.outlook()} into {out or job.plan.default_folder()}")
         return
     if (folder := folder_of(plan, out)) is not None:
