@@ -70,7 +70,7 @@ def _watched(base: Any, seen: Parts) -> Any:
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     place = tmp_path_factory.mktemp("pipelines")
-    return {kind: tiny_pipelines.save(kind, place / kind) for kind in TEXT}
+    return {kind: tiny_pipelines.save(kind, place / kind) for kind in (*TEXT, "sana")}
 
 
 def made(folder: Path, **choices: Any) -> Any:
@@ -78,7 +78,7 @@ def made(folder: Path, **choices: Any) -> Any:
     return load(folder, device="cpu", steps=2, size=size, **choices)
 
 
-@pytest.mark.parametrize("kind", TEXT)
+@pytest.mark.parametrize("kind", [*TEXT, "sana"])
 def test_encoders_are_gone_before_the_network_is_read(kind: str, folders: dict[str, Path], parts: Parts) -> None:
     process = made(folders[kind], prompts=PROMPTS)
     assert parts.encoders_beside == [0, 0]
