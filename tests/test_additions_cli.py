@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,10 @@ from safetensors.torch import load_file, save_file
 import additions as compared
 import families
 import tiny_additions as tiny
-from diffwin.cli.main import main
+from command import diffwin
 from diffwin.results import open_run
 
 SMALL = ("--probe", "background-colour", "--bases", "3", "--levels", "2", "--repeats", "1", "--device", "cpu")
-
-
-def diffwin(monkeypatch: pytest.MonkeyPatch, *args: str) -> int:
-    """The command's exit status."""
-    monkeypatch.setattr(sys, "argv", ["diffwin", *args])
-    try:
-        main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
 
 
 def test_from_the_command_line_to_a_report(

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 import families as compared
-from diffwin.cli.main import main
+from command import diffwin
 from diffwin.families import FAMILIES
 
 SMALL = ("--probe", "background-colour", "--bases", "3", "--levels", "2", "--repeats", "1", "--device", "cpu")
-
-
-def diffwin(monkeypatch: pytest.MonkeyPatch, *args: str) -> int:
-    """The command's exit status."""
-    monkeypatch.setattr(sys, "argv", ["diffwin", *args])
-    try:
-        main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
 
 
 @pytest.mark.parametrize("variant", compared.VARIANTS, ids=lambda v: f"{v.kind}-{v.words}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import tiny_pipelines
+from command import diffwin
 from diffwin.audit.carry import plans
 from diffwin.audit.suite import load_suite
 from diffwin.cli import options
-from diffwin.cli.main import main
 from diffwin.plan import Plan
 from diffwin.privacy.plan import PrivacyPlan
 
@@ -84,15 +84,7 @@ def test_every_choice_is_a_field_of_the_plans_behind_the_commands(tmp_path: Path
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    def run(*args: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["diffwin", *args])
-        try:
-            main()
-        except SystemExit as stop:
-            return int(stop.code or 0)
-        return 0
-
-    return run
+    return partial(diffwin, monkeypatch)
 
 
 def test_privacy_asks_a_model_for_another_size_and_steers_it_away(

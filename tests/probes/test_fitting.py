@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 from scipy.special import expit
 
-from diffwin.cli.main import main
+from command import diffwin
 from diffwin.errors import BadInput
 from diffwin.paths import data_folder
 from diffwin.probes.base import Probe
@@ -37,15 +36,6 @@ def write(folder: Path, count: int, seed: int = 0) -> Path:
             pixels = np.clip(np.array(colour) + rng.normal(0, 25, (side, side, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{i}.png")
     return folder
-
-
-def diffwin(monkeypatch: pytest.MonkeyPatch, *args: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["diffwin", *args])
-    try:
-        main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
 
 
 def test_the_head_is_the_law_that_made_the_labels() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import get_args
 
@@ -14,7 +13,7 @@ from PIL import Image
 
 import tiny_pipelines
 import tiny_transformers
-from diffwin.cli.main import main
+from command import diffwin
 from diffwin.probes.rules import KINDS, Kind
 
 HEAD = 'version = 1\ndescription = "d"\nsource = "a test"\n'
@@ -54,16 +53,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in (("mood", MOOD), ("place", PLACE)):
         (place / f"{name}.toml").write_text(HEAD + text)
     return place
-
-
-def diffwin(monkeypatch: pytest.MonkeyPatch, *args: str) -> int:
-    """The command's exit status."""
-    monkeypatch.setattr(sys, "argv", ["diffwin", *args])
-    try:
-        main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
 
 
 def test_to_a_report(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
