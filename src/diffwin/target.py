@@ -23,7 +23,7 @@ DRAWS = 16
 LIKELY = 0.1
 """What the correlation between regenerations of one base is taken for before there are pairs enough to tell."""
 LIKELY_PAIRS = 100
-NOTHING = 1e-6
+VAGUE = 1e-6
 """What is known of a centre beforehand, as information, so that a curve that no regeneration tells of can be unsure."""
 
 
@@ -75,7 +75,7 @@ class Target:
         counts = each @ belongs
         weights = self.slopes / self.variances[..., None]
         information = (weights * counts[:, None]).swapaxes(1, 2) @ self.slopes
-        information[:, 0, 0] += NOTHING
+        information[:, 0, 0] += VAGUE
         information[:, 1, 1] += 1.0
         fresh = self.fresh * belongs.sum() * self.floor
         information[:, 2, 2] += fresh
@@ -83,7 +83,7 @@ class Target:
         scores = (weights @ to).swapaxes(1, 2) * np.sqrt(self.variances)[:, None, :]  # (draws, points, levels)
         alone = scores**2 @ counts
         together = (scores @ each) ** 2 @ belongs  # of all regenerations of a base, were they one
-        beforehand = to[:, 0] ** 2 * NOTHING + to[:, 2] ** 2 * fresh[:, None]
+        beforehand = to[:, 0] ** 2 * VAGUE + to[:, 2] ** 2 * fresh[:, None]
         found = (1 - self.rho) * alone + self.rho * together + beforehand
         return np.asarray(np.sqrt(found).mean(axis=0) ** 2)
 

@@ -33,7 +33,7 @@ NOTHING = 0.05
 """A normalised survival this close to 0 or 1 says nothing of where between two levels it rose."""
 STOPPED = 1.1
 """How much wider intervals are that a run went on for until they were narrow enough. Measured: on other outcomes of the
-designs that such runs end with, intervals are a tenth wider than those that the runs stopped at (docs/adaptive.md)."""
+designs that such runs end with, intervals are a tenth wider on average (experiments/replayed_designs.py)."""
 VALUES = (EDGE, 0.5, 1 - EDGE)
 NAMES = ("onset", "decision", "end")
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from diffwin.correction import corrections_of
 from diffwin.design import Design
 from diffwin.estimate import Estimate, estimate
+from diffwin.job import Job
 from diffwin.ledger import Ledger, Sample
 from diffwin.pictures import load_pictures
 from diffwin.reading import chunks, read_samples, readings_by
@@ -28,8 +29,6 @@ from diffwin.trials import ALL, Base, Mode, Trial
 
 if TYPE_CHECKING:
     from diffwin.process.base import Generation, State
-
-from diffwin.job import Job
 
 T = TypeVar("T")
 U = TypeVar("U")
