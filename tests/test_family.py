@@ -36,7 +36,7 @@ def test_a_large_sample_recovers_the_crossings(prior: float, group: str) -> None
     drawn = readings(6000, 4, 5, where, prior)
     found = estimate(drawn, where)
     curve = found.raw[group]
-    fits = family.fit(curve, fresh_counts(curve))
+    fits = family.fit(curve, fresh_counts(curve), np.zeros(len(curve.floor)))
     exact = [exact_crossing(value, prior=prior) for value in VALUES]
     error = fits.crossings(VALUES)[1:].std(axis=0)
     assert np.all(np.abs(fits.crossings(VALUES)[0] - exact) <= 4 * error)
@@ -46,7 +46,7 @@ def test_a_large_sample_recovers_the_crossings(prior: float, group: str) -> None
 def test_a_fitted_curve_passes_its_crossings() -> None:
     where = grid(12, -9, 1)
     curve = estimate(readings(60, 4, 2, where), where).raw[ALL]
-    fits = family.fit(curve, fresh_counts(curve))
+    fits = family.fit(curve, fresh_counts(curve), np.zeros(len(curve.floor)))
     np.testing.assert_allclose(fits.normalised(fits.crossings(VALUES)[0]), VALUES, atol=1e-3)
 
 
@@ -54,7 +54,7 @@ def test_components_that_cease_to_part_are_told_from_those_that_do_not() -> None
     """At |mu| = 2 and unit variance the separation ends at 4, well within the window; the fit has to follow it."""
     where = grid(24, -8, 8)
     curve = estimate(readings(6000, 4, 5, where, mu=2.0), where).raw[ALL]
-    fits = family.fit(curve, fresh_counts(curve))
+    fits = family.fit(curve, fresh_counts(curve), np.zeros(len(curve.floor)))
     exact = [exact_crossing(value, mu=2.0) for value in VALUES]
     error = fits.crossings(VALUES)[1:].std(axis=0)
     assert fits.saturation[0] > 0.99

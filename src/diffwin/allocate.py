@@ -16,7 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
-from diffwin.design import Cost, Design
+from diffwin.design import PAIR, Cost, Design
 from diffwin.errors import BadInput
 from diffwin.estimate import Estimate
 from diffwin.levels import Grid
@@ -26,14 +26,14 @@ from diffwin.trials import ALL
 from diffwin.window import CONFIDENCE, Status
 
 FIRST_BASES = 40
-FIRST_EXPLORED = 16
+FIRST_EXPLORED = 8
 EXPLORED_LEVELS = 10
 EXPLORED_SHARE = 0.05
 """The least share of the network rows that goes to levels all over the axis, whatever the fit says."""
-BASES_SHARE = 0.2
+BASES_SHARE = 0.35
 """The share of the rows that goes to bases, from which the floors are known and on which all intervals rest."""
 GROWTH = 0.25
-"""A round spends this share of what was spent before it."""
+"""A round spends this share of what was spent before it, or what the dearest of its moves costs."""
 PAIRS = 16
 """How many pairs are added at a time."""
 BESIDE = 1.4
@@ -114,9 +114,10 @@ class Adaptive:
         screen ended regenerations early; those to come are counted whole.
         """
         spent = self.spent(designs)
-        room = min(self.aim.budget - (spent - saved), max(1, int(GROWTH * spent)))
+        left = self.aim.budget - (spent - saved)
+        room = min(left, max(int(GROWTH * spent), PAIR * PAIRS * self.cost(self.grid.top)))
         before = designs
-        designs, looked = self._looked_on(dict(designs), estimates, room)
+        designs, looked = self._looked_on(dict(designs), estimates, room, left)
         targets = [
             Target.of(each, group, self.grid)
             for each in estimates
@@ -160,19 +161,21 @@ class Adaptive:
         return float(max([predicted / precision, *ratios]))
 
     def _looked_on(
-        self, designs: dict[str, Design], estimates: Sequence[Estimate], room: int
+        self, designs: dict[str, Design], estimates: Sequence[Estimate], room: int, left: int
     ) -> tuple[dict[str, Design], int]:
-        """Exploration: at its share of the rows over the whole axis, more where a feature's outcome still hangs on it,
-        and to both sides of each decision, so that no window is taken for narrow because nobody looked beside it."""
+        """Exploration: at its share of the rows over the whole axis, more where a feature's outcome still hangs on it
+        (out of all rows that are left, for there is nothing else to do for it), and to both sides of each decision, so
+        that no window is taken for narrow because nobody looked beside it."""
         before = self.spent(designs)
         for prompt, design in designs.items():
             mine = [each for each in estimates if each.readings.prompt == prompt]
             looked = int((design.counts[:, self.explore] > 0).all(axis=1).sum())
             due = int(EXPLORED_SHARE * design.rows(self.cost) / sum(map(self.cost, self.explore)))
-            more = looked + FIRST_EXPLORED // 2 if any(map(_open, mine)) else 0
+            waits = any(map(_open, mine))
+            more = looked + FIRST_EXPLORED // 2 if waits else 0
             grown = self._with_bases(design).looked_at(self.explore, max(more, due))
             for tried in (self._beside(grown, mine), grown):
-                if self.spent(designs | {prompt: tried}) - before <= room:
+                if self.spent(designs | {prompt: tried}) - before <= (left if waits else room):
                     designs = designs | {prompt: tried}
                     break
         return designs, self.spent(designs) - before

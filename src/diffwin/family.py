@@ -5,7 +5,17 @@ logit w) (Biroli et al. 2024 for w = 1/2). Normalised by its floor w it is the s
 together, g(D, w) = (S(D, w) - w) / (1 - w). A noise level acts by D = 2 exp((y - y_centre) / (2 width)), which is 2 at
 the centre, with y = ln(r / (1 + k r)) of the SNR r: saturation k is 0 for components narrower than the noise where they
 are decided and 1 for components as wide as the data, whose separation ends by growing; it is set between the two by
-how well each fits. Width 1 is the exact law. The fit is
+how well each fits. Width 1 is the exact law.
+
+What a world decides at several scales rises more steeply on one side of its centre than on the other. So with
+u = (y - y_centre) / (2 width) the separation is
+
+    ln D = ln 2 + u + bend (sqrt(u^2 + B^2) - B),
+
+whose slope goes from 1 - bend to 1 + bend within B of the centre. How bent worlds are is known beforehand only as a
+spread, `BENT`; each resample has its own draw of it for a prior mean, so that what the data leave open of the shape
+widens the intervals (a draw from the posterior of a linear model; Bardsley et al. 2014, "Randomize-then-optimize").
+The fit is
 
     S(x) = floor + (1 - floor) g(D(x), w),
 
@@ -36,16 +46,21 @@ _UNSATURATED = -5.0
 """A decision at a lower log-SNR is where saturation does nothing yet."""
 _NEVER = 40.0
 """Log-SNR that stands for one that is never reached."""
+_B = 0.5
+BENT = 0.35
+"""Standard deviation of atanh(bend) beforehand."""
+_MOST_BENT = 0.9
 
 
 @dataclass(frozen=True, eq=False)
 class Fits:
-    """Fitted curves, one a row: `centre`, `log_width`, `floor`, `saturation` (rows,); `survival` (rows, levels) at the
-    levels."""
+    """Fitted curves, one a row: `centre`, `log_width`, `floor`, `bend`, `saturation` (rows,); `survival` (rows, levels)
+    at the levels."""
 
     centre: FloatArray
     log_width: FloatArray
     floor: FloatArray
+    bend: FloatArray
     saturation: FloatArray
     survival: FloatArray
     group: str
@@ -53,7 +68,7 @@ class Fits:
     def crossings(self, values: Sequence[float]) -> FloatArray:
         """Log-SNR at which each row's normalised survival passes each value, (rows, values)."""
         log_d = _log_d_at(tuple(values), _logit_w(self.floor, self.group))
-        moved = 2 * np.exp(self.log_width)[:, None] * (log_d - _LOG_2)
+        moved = 2 * np.exp(self.log_width)[:, None] * _straight(log_d - _LOG_2, self.bend[:, None])
         saturation = self.saturation[:, None]
         return _straightened_back(_straightened(self.centre[:, None], saturation) + moved, saturation)
 
@@ -61,7 +76,7 @@ class Fits:
         """ln D of one row at any log-SNR (n,)."""
         saturation = self.saturation[row]
         moved = _straightened(log_snr, saturation) - _straightened(self.centre[row], saturation)
-        return np.asarray(moved / (2 * np.exp(self.log_width[row])) + _LOG_2)
+        return _LOG_2 + _bent(moved / (2 * np.exp(self.log_width[row])), self.bend[row])
 
     def prior(self, row: int = 0) -> float:
         """The prior that shapes a row's curve."""
@@ -71,6 +86,17 @@ class Fits:
         """Normalised survival of one row at any log-SNR (n,)."""
         log_d = self.log_separation(log_snr, row)
         return _shape(log_d, np.broadcast_to(_logit_w(self.floor[row : row + 1], self.group), log_d.shape))[0]
+
+
+def _bent(u: FloatArray, bend: FloatArray) -> FloatArray:
+    """ln D - ln 2 at u, widths from the centre."""
+    return np.asarray(u + bend * (np.sqrt(u**2 + _B**2) - _B))
+
+
+def _straight(bent: FloatArray, bend: FloatArray) -> FloatArray:
+    """The u at which `_bent` is so much: the root of a quadratic that is 0 where that is."""
+    v, left = bent + bend * _B, 1 - bend**2
+    return np.asarray((v - bend * np.sqrt(v**2 + left * _B**2)) / left)
 
 
 def _straightened(log_snr: FloatArray, saturation: FloatArray) -> FloatArray:
@@ -124,79 +150,92 @@ def _logit_w(floor: FloatArray, group: str) -> FloatArray:
 
 
 def survival(theta: FloatArray, log_snr: FloatArray, group: str) -> FloatArray:
-    """Survival (rows, levels) at any log-SNR (levels,) under theta = (centre, ln width, logit floor), (rows, 3)."""
-    log_d = (log_snr - theta[:, :1]) / (2 * np.exp(theta[:, 1:2])) + _LOG_2
-    floor = expit(theta[:, 2:])
+    """Survival (rows, levels) at any log-SNR (levels,) under theta = (centre, ln width, logit floor, atanh bend),
+    (rows, 4)."""
+    floor = expit(theta[:, 2:3])
+    log_d = _LOG_2 + _bent((log_snr - theta[:, :1]) / (2 * np.exp(theta[:, 1:2])), np.tanh(theta[:, 3:]))
     return np.asarray(floor + (1 - floor) * _shape(log_d, np.broadcast_to(_logit_w(floor, group), log_d.shape))[0])
 
 
 def crossings(theta: FloatArray, values: Sequence[float], group: str) -> FloatArray:
     """Log-SNR (rows, values) at which the normalised survival of each row of theta passes each value."""
     log_d = _log_d_at(tuple(values), _logit_w(expit(theta[:, 2]), group))
-    return np.asarray(theta[:, :1] + 2 * np.exp(theta[:, 1:2]) * (log_d - _LOG_2))
+    return np.asarray(theta[:, :1] + 2 * np.exp(theta[:, 1:2]) * _straight(log_d - _LOG_2, np.tanh(theta[:, 3:])))
 
 
 def through(points: FloatArray, values: Sequence[float], logit_floor: FloatArray, group: str) -> FloatArray:
-    """theta (rows, 3) of the curves of a floor that pass the middle one of three `values` where the middle one of
-    `points` (rows, 3) lies, with the distance of the outer two."""
-    log_d = _log_d_at(tuple(values), _logit_w(expit(logit_floor), group))
-    width = np.maximum((points[:, 2] - points[:, 0]) / (2 * (log_d[:, 2] - log_d[:, 0])), np.exp(-2.5))
-    centre = points[:, 1] - 2 * width * (log_d[:, 1] - _LOG_2)
-    return np.stack([centre, np.log(width), logit_floor], axis=1)
+    """theta (rows, 4) of the curves of a floor that pass three `values` at `points` (rows, 3), as far as bends go; the
+    outer two as far apart."""
+    log_d = _log_d_at(tuple(values), _logit_w(expit(logit_floor), group)) - _LOG_2
+    bends = np.linspace(-_MOST_BENT, _MOST_BENT, 65)
+    u = _straight(log_d[:, None, :], bends[:, None])  # (rows, bends, values)
+    apart = points[:, 2] - points[:, 0]
+    before = (points[:, 1] - points[:, 0]) / np.maximum(apart, 1e-9)
+    missed = np.abs((u[..., 1] - u[..., 0]) / (u[..., 2] - u[..., 0]) - before[:, None])
+    best = missed.argmin(axis=1)
+    here = u[np.arange(len(u)), best]
+    width = np.maximum(apart / (2 * (here[:, 2] - here[:, 0])), np.exp(-2.5))
+    centre = points[:, 1] - 2 * width * here[:, 1]
+    return np.stack([centre, np.log(width), logit_floor, np.arctanh(bends[best])], axis=1)
 
 
-def fit(curve: Curve, fresh: float) -> Fits:
+def fit(curve: Curve, fresh: float, bends: FloatArray) -> Fits:
     """Fit every usable row of a curve.
 
-    `fresh` is how many counts the fresh generations' floor is worth: floor (1 - floor) / its variance.
+    `fresh` is how many counts the fresh generations' floor is worth: floor (1 - floor) / its variance. `bends`
+    (rows of the curve,) are the prior means of atanh(bend): 0 for the sample, drawn for its resamples.
     """
-    rows = np.count_nonzero(curve.usable)
-    without, bare = _fit(curve, fresh, np.zeros(rows))
+    bends = bends[curve.usable]
+    without, bare = _fit(curve, fresh, bends, np.zeros(len(bends)))
     if bare.centre[0] < _UNSATURATED:
         return bare
-    within, full = _fit(curve, fresh, np.ones(rows))
+    within, full = _fit(curve, fresh, bends, np.ones(len(bends)))
     # the mean of the two, each as likely beforehand: a choice between them would leap where they fit about as well
     share = expit(without - within)
-    centre, log_width = (
+    centre, log_width, bend = (
         (1 - share) * one + share * other
-        for one, other in ((bare.centre, full.centre), (bare.log_width, full.log_width))
+        for one, other in ((bare.centre, full.centre), (bare.log_width, full.log_width), (bare.bend, full.bend))
     )
-    start = np.stack([_straightened(centre, share), log_width, logit(bare.floor)], axis=1)
-    return _fit(curve, fresh, share, start)[1]
+    start = np.stack([_straightened(centre, share), log_width, logit(bare.floor), np.arctanh(bend)], axis=1)
+    return _fit(curve, fresh, bends, share, start)[1]
 
 
 def _fit(
-    curve: Curve, fresh: float, saturation: FloatArray, start: FloatArray | None = None
+    curve: Curve, fresh: float, bends: FloatArray, saturation: FloatArray, start: FloatArray | None = None
 ) -> tuple[FloatArray, Fits]:
-    """Misfit of each row (rows,) and its fit, at its own saturation (rows,); searched for where no start is given."""
-    problem = _Problem.of(curve, fresh, saturation)
+    """Misfit of each row (rows,) and its fit, at its own prior bend and saturation (rows,); searched for where no start
+    is given."""
+    problem = _Problem.of(curve, fresh, bends, saturation)
     first = problem.row(0)
     best = first.climb(first.search() if start is None else start[:1], steps=40)
     theta = problem.climb(np.repeat(best, problem.rows, axis=0) if start is None else start, steps=14)
     theta[0] = best[0]
     a, b = problem.scale
     centre, share = _straightened_back(theta[:, 0], saturation), problem.share(theta)
-    made = Fits(centre, theta[:, 1], expit(theta[:, 2]), saturation, (share - a) / b, curve.group)
+    bend, survival = np.tanh(theta[:, 3]), (share - a) / b
+    made = Fits(centre, theta[:, 1], expit(theta[:, 2]), bend, saturation, survival, curve.group)
     return problem.misfit(theta), made
 
 
 @dataclass(frozen=True, eq=False)
 class _Problem:
-    """Shares of counts and their numbers `trials` (rows, levels), to be met by (centre, ln width, logit floor).
+    """Shares of counts and their numbers `trials` (rows, levels), to be met by (centre, ln width, logit floor, atanh
+    bend).
 
-    `axis` (rows, levels) is the log-SNR straightened, and the centre lies along it.
+    `axis` (rows, levels) is the log-SNR straightened, and the centre lies along it. `bends` (rows,) are prior means.
     """
 
     axis: FloatArray
     counted: FloatArray
     trials: FloatArray
     floor: FloatArray
+    bends: FloatArray
     fresh: float
     group: str
     scale: tuple[float, float]
 
     @classmethod
-    def of(cls, curve: Curve, fresh: float, saturation: FloatArray) -> _Problem:
+    def of(cls, curve: Curve, fresh: float, bends: FloatArray, saturation: FloatArray) -> _Problem:
         # Half a base is added to both outcomes, in the data as in the model: where nearly all survive, the loss of one
         # base with all its repeats would else outweigh every other level.
         half = 0.5 / curve.bases
@@ -206,7 +245,7 @@ class _Problem:
         counted = np.where(trials > 0, np.clip(a + b * curve.survival[rows], 0.0, 1.0), 0.5)  # of no weight where 0
         floor = np.clip(curve.floor[rows], _SAFE, 1 - _SAFE)
         axis = _straightened(curve.log_snr, saturation[:, None])
-        return cls(axis, counted, trials, floor, fresh, curve.group, (a, b))
+        return cls(axis, counted, trials, floor, bends, fresh, curve.group, (a, b))
 
     @property
     def rows(self) -> int:
@@ -214,19 +253,17 @@ class _Problem:
 
     def row(self, at: int) -> _Problem:
         rows = slice(at, at + 1)
-        return replace(
-            self, axis=self.axis[rows], counted=self.counted[rows], trials=self.trials[rows], floor=self.floor[rows]
-        )
+        own = {name: getattr(self, name)[rows] for name in ("axis", "counted", "trials", "floor", "bends")}
+        return replace(self, **own)
 
     def search(self) -> FloatArray:
-        """The best of a row of centres and widths, as a start for the climb, (1, 3)."""
+        """The best of a row of centres and widths, as a start for the climb, (1, 4)."""
         low, high = float(self.axis[0, 0]), float(self.axis[0, -1])
         centres, widths = np.meshgrid(np.linspace(low, high, 61), np.log([0.35, 0.7, 1.0, 1.6, 2.5]))
         floor = np.full(centres.size, logit(self.floor[0]))
-        tried = np.stack([centres.ravel(), widths.ravel(), floor], axis=1)
-        count = len(tried)
+        tried = np.stack([centres.ravel(), widths.ravel(), floor, np.zeros(centres.size)], axis=1)
         # the sample is one row, which broadcasts to all that are tried
-        wide = replace(self, floor=np.repeat(self.floor, count))
+        wide = replace(self, floor=np.repeat(self.floor, len(tried)))
         return tried[[int(wide.misfit(tried).argmin())]]
 
     def share(self, theta: FloatArray) -> FloatArray:
@@ -234,19 +271,22 @@ class _Problem:
         return self._share(theta)[0]
 
     def _share(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Shares, their slope in ln D, and ln D."""
-        log_d = (self.axis - theta[:, :1]) / (2 * np.exp(theta[:, 1:2])) + _LOG_2
-        floor = expit(theta[:, 2:])
+        """Shares, their slope in ln D, and u."""
+        u = (self.axis - theta[:, :1]) / (2 * np.exp(theta[:, 1:2]))
+        log_d = _LOG_2 + _bent(u, np.tanh(theta[:, 3:]))
+        floor = expit(theta[:, 2:3])
         g, slope = _shape(log_d, np.broadcast_to(_logit_w(floor, self.group), log_d.shape))
         a, b = self.scale
-        return a + b * (floor + (1 - floor) * g), b * (1 - floor) * slope, log_d
+        return a + b * (floor + (1 - floor) * g), b * (1 - floor) * slope, u
 
     def misfit(self, theta: FloatArray) -> FloatArray:
-        """Minus the quasi-log-likelihood, (rows,); ln width has a standard normal prior, so that it stays finite."""
+        """Minus the quasi-log-likelihood, (rows,), with the priors; that of ln width, standard normal, keeps it
+        finite."""
         share, floor = np.clip(self.share(theta), _SAFE, 1 - _SAFE), expit(theta[:, 2])
         counts = self.trials * (self.counted * np.log(share) + (1 - self.counted) * np.log1p(-share))
         fresh = self.fresh * (self.floor * np.log(floor) + (1 - self.floor) * np.log1p(-floor))
-        return np.asarray(theta[:, 1] ** 2 / 2 - counts.sum(axis=1) - fresh)
+        prior = theta[:, 1] ** 2 / 2 + ((theta[:, 3] - self.bends) / BENT) ** 2 / 2
+        return np.asarray(prior - counts.sum(axis=1) - fresh)
 
     def climb(self, theta: FloatArray, steps: int) -> FloatArray:
         """Fisher scoring, damped where a step does not help (Levenberg 1944, Marquardt 1963)."""
@@ -254,10 +294,10 @@ class _Problem:
         for _ in range(steps):
             gradient, information = self._slopes(theta)
             scaled = np.maximum(np.diagonal(information, axis1=1, axis2=2), 1e-3) * damping[:, None]
-            move = np.linalg.solve(information + np.eye(3) * scaled[:, None, :], gradient[..., None])[..., 0]
-            tried = theta + np.clip(move, [-2.0, -0.7, -1.5], [2.0, 0.7, 1.5])
+            move = np.linalg.solve(information + np.eye(4) * scaled[:, None, :], gradient[..., None])[..., 0]
+            tried = theta + np.clip(move, [-2.0, -0.7, -1.5, -0.5], [2.0, 0.7, 1.5, 0.5])
             tried[:, 0] = np.clip(tried[:, 0], self.axis[:, 0] - 4, self.axis[:, -1] + 4)
-            tried[:, 1:] = np.clip(tried[:, 1:], [-2.5, -6.0], [2.5, 6.0])
+            tried[:, 1:] = np.clip(tried[:, 1:], [-2.5, -6.0, -1.5], [2.5, 6.0, 1.5])
             found = self.misfit(tried)
             better = found <= best
             gained = np.where(better, best - found, 0.0)
@@ -269,13 +309,16 @@ class _Problem:
         return theta
 
     def _slopes(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Score (rows, 3) and expected information (rows, 3, 3)."""
-        step, floor = 1e-4, expit(theta[:, 2])
-        share, slope, log_d = self._share(theta)
-        along_floor = (self.share(theta + np.array([0, 0, step])) - share) / step
+        """Score (rows, 4) and expected information (rows, 4, 4)."""
+        step, floor, bend = 1e-4, expit(theta[:, 2]), np.tanh(theta[:, 3:])
+        share, slope, u = self._share(theta)
+        along_floor = (self.share(theta + np.array([0, 0, step, 0])) - share) / step
+        root = np.sqrt(u**2 + _B**2)
+        steeper = slope * (1 + bend * u / root)
         along = np.stack(
-            [-slope / (2 * np.exp(theta[:, 1:2])), -slope * (log_d - _LOG_2), along_floor], axis=2
-        )  # (rows, levels, 3)
+            [-steeper / (2 * np.exp(theta[:, 1:2])), -steeper * u, along_floor, slope * (root - _B) * (1 - bend**2)],
+            axis=2,
+        )  # (rows, levels, 4)
         share = np.clip(share, _SAFE, 1 - _SAFE)
         weight = self.trials / (share * (1 - share))
         across = along.swapaxes(1, 2)
@@ -285,4 +328,6 @@ class _Problem:
         information[:, 2, 2] += self.fresh * floor * (1 - floor)
         gradient[:, 1] -= theta[:, 1]
         information[:, 1, 1] += 1
+        gradient[:, 3] -= (theta[:, 3] - self.bends) / BENT**2
+        information[:, 3, 3] += BENT**-2
         return gradient, information

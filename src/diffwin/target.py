@@ -23,6 +23,8 @@ DRAWS = 16
 LIKELY = 0.1
 """What the correlation between regenerations of one base is taken for before there are pairs enough to tell."""
 LIKELY_PAIRS = 100
+WORTH = np.array([0.3, 1.0, 0.3])
+"""What the variances of onset, decision and end count."""
 VAGUE = 1e-6
 """What is known of a centre beforehand, as information, so that a curve that no regeneration tells of can be unsure."""
 
@@ -42,9 +44,9 @@ class Target:
     near: tuple[int, ...]
     belongs: FloatArray  # (bases,): 1 for those of the group; beyond them, as many as its share
     share: float
-    slopes: FloatArray  # (draws, levels of the grid + 1, 3): d survival / d theta
+    slopes: FloatArray  # (draws, levels of the grid + 1, 4): d survival / d theta
     variances: FloatArray  # (draws, levels + 1)
-    gradients: FloatArray  # (draws, 3, 3): d (onset, decision, end) / d theta
+    gradients: FloatArray  # (draws, 3, 4): d (onset, decision, end) / d theta
     floor: FloatArray  # (draws,): variance of one fresh count, floor (1 - floor)
     fresh: float  # fresh counts that a base is worth
     rho: float
@@ -77,13 +79,14 @@ class Target:
         information = (weights * counts[:, None]).swapaxes(1, 2) @ self.slopes
         information[:, 0, 0] += VAGUE
         information[:, 1, 1] += 1.0
+        information[:, 3, 3] += family.BENT**-2
         fresh = self.fresh * belongs.sum() * self.floor
         information[:, 2, 2] += fresh
         to = np.linalg.solve(information, self.gradients.swapaxes(1, 2))  # (draws, theta, points)
         scores = (weights @ to).swapaxes(1, 2) * np.sqrt(self.variances)[:, None, :]  # (draws, points, levels)
         alone = scores**2 @ counts
         together = (scores @ each) ** 2 @ belongs  # of all regenerations of a base, were they one
-        beforehand = to[:, 0] ** 2 * VAGUE + to[:, 2] ** 2 * fresh[:, None]
+        beforehand = to[:, 0] ** 2 * VAGUE + to[:, 2] ** 2 * fresh[:, None] + (to[:, 3] / family.BENT) ** 2
         found = (1 - self.rho) * alone + self.rho * together + beforehand
         return np.asarray(np.sqrt(found).mean(axis=0) ** 2)
 
@@ -93,11 +96,11 @@ class Target:
         The decision's alone would lie as near the decision as it can, and a window that looked narrow at first would
         never be looked at outside it and stay too narrow.
         """
-        return float(self.variance(design).sum())
+        return float(self.variance(design) @ WORTH)
 
 
 def _draws(located: Located, curve: Curve) -> FloatArray:
-    """The family (draws, 3) through onset, decision and end of the sample and some of its resamples."""
+    """The family (draws, 4) through onset, decision and end of the sample and some of its resamples."""
     assert located.draws is not None
     told = np.flatnonzero(np.isfinite(located.draws).all(axis=1) & (curve.floor < 1))
     picked = told[np.linspace(0, len(told) - 1, min(DRAWS, len(told))).astype(int)]
@@ -106,8 +109,8 @@ def _draws(located: Located, curve: Curve) -> FloatArray:
 
 
 def _jacobian(of: Callable[[FloatArray], FloatArray], theta: FloatArray, step: float = 1e-3) -> FloatArray:
-    """(rows, n, 3): d of (rows, n) / d theta (rows, 3), by central differences."""
-    moved = [(of(theta + move) - of(theta - move)) / (2 * step) for move in step * np.eye(3)]
+    """(rows, n, 4): d of (rows, n) / d theta (rows, 4), by central differences."""
+    moved = [(of(theta + move) - of(theta - move)) / (2 * step) for move in step * np.eye(4)]
     return np.stack(moved, axis=2)
 
 

@@ -7,6 +7,7 @@ fits, off a monotone curve where it does not; intervals come from resampling bas
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -172,7 +173,7 @@ def _outcome(curve: Curve, readings: Readings, shares: FloatArray) -> tuple[Stat
 def _found(name: Window, curve: Curve, shares: FloatArray, grid: Grid, spread: float) -> Located:
     """The window with its points, by the family if that fits and decides inside the levels measured; its resamples lie
     `spread` times as far from it as they do by themselves."""
-    fits = family.fit(curve, fresh_counts(curve))
+    fits = family.fit(curve, fresh_counts(curve), _bends(name, len(curve.floor)))
     draws = fits.crossings(VALUES)
     inside = curve.log_snr[0] <= draws[0, 1] <= curve.log_snr[-1]
     if inside and fit_probability(curve, fits) >= MISFIT:
@@ -191,6 +192,16 @@ def _found(name: Window, curve: Curve, shares: FloatArray, grid: Grid, spread: f
     everywhere = np.full((len(curve.usable), 3), np.nan)
     everywhere[curve.usable] = draws
     return Located(window, curve.independent, everywhere, kept)
+
+
+def _bends(name: Window, rows: int) -> FloatArray:
+    """Prior means of atanh(bend) (rows,), 0 for the sample: of their own for each group of each feature, whose shapes
+    are not known to go together, and the same whenever the window is located anew."""
+    told = f"{len(name.prompt)}|{name.prompt}|{len(name.feature)}|{name.feature}|{name.group}"
+    seed = int.from_bytes(hashlib.blake2b(told.encode(), digest_size=8).digest())
+    drawn = family.BENT * np.random.Generator(np.random.Philox(seed)).standard_normal(rows)
+    drawn[0] = 0.0
+    return np.asarray(drawn)
 
 
 def fresh_counts(curve: Curve) -> float:

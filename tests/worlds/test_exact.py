@@ -51,6 +51,13 @@ def test_every_atom_has_its_share_of_the_draws() -> None:
     assert set(one.atoms) == {2}
 
 
+def test_labels_in_turn_have_their_share_of_the_draws() -> None:
+    """Of three draws for two atoms, every other atom has two: never all those of one label."""
+    world = ImageSet(np.arange(400.0)[:, None], np.ones(400))
+    odd = [float((Draws(world, 600, seed).atoms % 2).mean()) for seed in range(20)]
+    assert np.mean(odd) == pytest.approx(0.5, abs=4 * 0.5 * np.sqrt(200 / 600**2 / 20))
+
+
 def test_several_features_share_the_draws() -> None:
     features = {"f": Feature.of(["a", "b", "a"]), "g": Feature.of(["x", "y", "z"])}
     both = exact_survivals(WORLDS["unequal"], features, 0.0, draws=500)

@@ -31,16 +31,18 @@ class Draws:
     """Finished samples of a world with noise to mix in, the same at every level, so that curves over levels are smooth.
 
     `weights` (K,) are the shares of the atoms among the samples, those of the world if not given. Atoms are drawn
-    systematically, each with its share to within one draw, and every sample is seen in its noise and in the opposite
-    noise (antithetic variates), which leaves a fraction of the variance.
+    systematically, each with its share to within one draw, in an order of their own: an image set is often listed label
+    by label in turn, and every other atom would else be drawn once more than its neighbours. Every sample is seen in
+    its noise and in the opposite noise (antithetic variates), which leaves a fraction of the variance.
     """
 
     def __init__(self, world: World, draws: int = 4096, seed: int = 0, *, weights: FloatArray | None = None) -> None:
         rng = np.random.default_rng(seed)
-        share = np.cumsum(world.weights if weights is None else weights / weights.sum())
+        share = world.weights if weights is None else weights / weights.sum()
+        shuffled = rng.permutation(len(share))
         place = (np.arange(draws) + rng.random()) / draws
         self.world = world
-        self.atoms: NDArray[np.int64] = np.searchsorted(share[:-1], place, side="right")
+        self.atoms: NDArray[np.int64] = shuffled[np.searchsorted(np.cumsum(share[shuffled])[:-1], place, side="right")]
         blocks = np.split(self.atoms, range(_CHUNK, draws, _CHUNK))
         self._blocks = [(atoms, world.follow(atoms, rng)) for atoms in blocks]
 
