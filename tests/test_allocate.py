@@ -130,6 +130,15 @@ def test_the_interval_is_half_as_wide_as_an_even_grids_for_the_same_rows(adaptiv
     assert halves[0] < halves[1] / 1.5
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_run_goes_on_however_little_its_first_look_cost_and_showed(seed: int) -> None:
+    """Where a sample costs one row, the first look costs less than one of the moves that follow it; and on a long axis
+    it may find the feature alive at the noisiest level by chance."""
+    world = Pairs(grid(121, -18.0, 12.0), {"side": (30.0, 0.5)}, seed)
+    run = simulate(world, Aim(budget=600), seed, cost=lambda level: 1)
+    assert 0.9 * 600 < run.rows <= 600
+
+
 def _half(each: Estimate, group: str) -> float:
     decision = each.located[group].window.decision
     assert decision is not None

@@ -167,16 +167,16 @@ def through(points: FloatArray, values: Sequence[float], logit_floor: FloatArray
     """theta (rows, 4) of the curves of a floor that pass three `values` at `points` (rows, 3), as far as bends go; the
     outer two as far apart."""
     log_d = _log_d_at(tuple(values), _logit_w(expit(logit_floor), group)) - _LOG_2
-    bends = np.linspace(-_MOST_BENT, _MOST_BENT, 65)
-    u = _straight(log_d[:, None, :], bends[:, None])  # (rows, bends, values)
     apart = points[:, 2] - points[:, 0]
     before = (points[:, 1] - points[:, 0]) / np.maximum(apart, 1e-9)
-    missed = np.abs((u[..., 1] - u[..., 0]) / (u[..., 2] - u[..., 0]) - before[:, None])
-    best = missed.argmin(axis=1)
-    here = u[np.arange(len(u)), best]
-    width = np.maximum(apart / (2 * (here[:, 2] - here[:, 0])), np.exp(-2.5))
-    centre = points[:, 1] - 2 * width * here[:, 1]
-    return np.stack([centre, np.log(width), logit_floor, np.arctanh(bends[best])], axis=1)
+    tried = np.linspace(-_MOST_BENT, _MOST_BENT, 65)
+    at = _straight(log_d[:, None, :], tried[:, None])  # (rows, tried, values)
+    shares = (at[..., 1] - at[..., 0]) / (at[..., 2] - at[..., 0])
+    bend = np.array([np.interp(here, share, tried) for here, share in zip(before, shares, strict=True)])
+    u = _straight(log_d, bend[:, None])
+    width = np.maximum(apart / (2 * (u[:, 2] - u[:, 0])), np.exp(-2.5))
+    centre = points[:, 1] - 2 * width * u[:, 1]
+    return np.stack([centre, np.log(width), logit_floor, np.arctanh(bend)], axis=1)
 
 
 def fit(curve: Curve, fresh: float, bends: FloatArray) -> Fits:

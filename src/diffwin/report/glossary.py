@@ -23,8 +23,9 @@ GLOSSARY: Final = (
     (
         "Fitted curve",
         "One curve through all points of a feature; its window is read off it. The two-component curve is the exact "
-        "law of two clusters of pictures, moved and stretched along log-SNR until it fits. Where it does not fit, a "
-        "curve of several such rises, which never falls from noise to image, takes its place.",
+        "law of two clusters of pictures, moved and stretched along log-SNR until it fits, and bent where survival "
+        "rises more steeply on one side; how far it may bend is part of the intervals. Where it does not fit, a curve "
+        "of several such rises, which never falls from noise to image, takes its place.",
     ),
     (
         "Correction",
