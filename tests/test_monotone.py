@@ -116,3 +116,15 @@ def test_a_few_regenerations_that_all_survived_are_no_fall() -> None:
     alike = replace(few, counts=np.where(mine, survived[:, :, None], lost[:, :, None]))
     assert alike.survived[:, 2].sum() == alike.read[:, 2].sum() == 15
     assert not falls(alike, ALL)
+
+
+def test_rises_are_as_steep_as_those_of_many_labels() -> None:
+    """Of twenty labels in one component each, which are decided faster than two; no rise is wider than that."""
+    x = WHERE.log_snr[:0:-1]
+    fine = np.linspace(x[0], x[-1], 2001)
+    one_of_twenty = (np.array([exact_survival(d, 0.05) for d in separation(fine, 30.0)]) - 0.05) / 0.95
+    survival = (0.05 + 0.95 * np.interp(x, fine, one_of_twenty))[None]
+    many = np.full((1, len(x)), 1e4)
+    curve = Curve(ALL, np.ones(len(x), bool), x, survival, np.array([0.05]), many, many[0], 10_000)
+    found = rises(curve, np.array([0])).crossings(VALUES)[0]
+    np.testing.assert_allclose(found, np.interp(VALUES, one_of_twenty, fine), atol=0.06)

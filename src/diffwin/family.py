@@ -80,7 +80,7 @@ class Fits:
 
     def prior(self, row: int = 0) -> float:
         """The prior that shapes a row's curve."""
-        return float(expit(_logit_w(self.floor[row : row + 1], self.group))[0])
+        return float(shaping_prior(self.floor[row : row + 1], self.group)[0])
 
     def normalised(self, log_snr: FloatArray, row: int = 0) -> FloatArray:
         """Normalised survival of one row at any log-SNR (n,)."""
@@ -147,6 +147,11 @@ def _logit_w(floor: FloatArray, group: str) -> FloatArray:
         return np.asarray(logit(np.clip(floor, _SAFE, 1 - _SAFE)))
     two = 0.5 * (1 - np.sqrt(np.maximum(2 * floor - 1, 0.0)))
     return np.asarray(logit(np.clip(np.where(floor >= 0.5, two, floor), _SAFE, 0.5)))
+
+
+def shaping_prior(floor: FloatArray, group: str) -> FloatArray:
+    """The prior (rows,) of the rarer component that shapes a curve with a floor (rows,)."""
+    return np.asarray(expit(-np.abs(_logit_w(floor, group))))
 
 
 def survival(theta: FloatArray, log_snr: FloatArray, group: str) -> FloatArray:

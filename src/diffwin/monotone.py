@@ -1,9 +1,9 @@
 """Monotone curves of any shape: a mixture of rises, and a test of whether survival is monotone at all.
 
 What a world decides at several scales rises several times. Its normalised survival is taken for a mixture of rises of
-one shape, that of two even components but steeper, with centres anywhere: sum_j a_j g(x - c_j) with a_j >= 0 and
-sum_j a_j <= 1. The least-squares shares a_j estimate the distribution of the centres whatever it is (Laird 1978); few
-of them are not zero.
+one shape, that of two components with the feature's own floor but steeper, with centres anywhere:
+sum_j a_j g(x - c_j) with a_j >= 0 and sum_j a_j <= 1. The least-squares shares a_j estimate the distribution of the
+centres whatever it is (Laird 1978); few of them are not zero.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from scipy.special import stdtrit
 
+from diffwin.family import shaping_prior
 from diffwin.levels import FloatArray
 from diffwin.survival import Curve, Readings, Tables, influence
 from diffwin.theory.pair import normalised_survival
 
 STEEPNESS = 0.8
-"""Width of one rise beside that of two components: hardly any world decides all at once in less."""
+"""Width of one rise beside that of two components: hardly any world decides all at once in less. One of twenty labels
+is decided in three quarters of the log-SNR that one of two takes."""
 BEYOND = 3.0
 """Rises are sought this far in log-SNR beyond the levels measured, and crossings are told so far."""
 _SPACING, _FINE = 0.5, 0.05
@@ -34,17 +36,19 @@ _LEAST = 0.01
 class Rises:
     """Normalised survival as a mixture, one a row.
 
-    axis: (levels,) ascending log-SNR of the levels measured. centres: (n,). shares: (rows, 1 + n + 1) of what has risen
-    before the noisiest centre, of each rise, and of what never does; rows sum to one.
+    axis: (levels,) ascending log-SNR of the levels measured. prior: of the rarer component. centres: (n,). shares:
+    (rows, 1 + n + 1) of what has risen before the noisiest centre, of each rise, and of what never does; rows sum to
+    one.
     """
 
     axis: FloatArray
+    prior: float
     centres: FloatArray
     shares: FloatArray
 
     def at(self, log_snr: FloatArray) -> FloatArray:
         """Normalised survival at any log-SNR (n,), (rows, n)."""
-        return np.asarray(self.shares @ _columns(log_snr, self.centres).T)
+        return np.asarray(self.shares @ _columns(log_snr, self.centres, self.prior).T)
 
     def crossings(self, values: Sequence[float]) -> FloatArray:
         """Log-SNR at which each row reaches each value, (rows, values); at most `BEYOND` outside the axis."""
@@ -61,7 +65,8 @@ def rises(curve: Curve, rows: NDArray[np.int64]) -> Rises:
     """
     axis = curve.log_snr
     centres = np.arange(axis[0] - BEYOND, axis[-1] + BEYOND, _SPACING)
-    columns = _columns(axis, centres)
+    prior = round(float(shaping_prior(curve.floor[:1], curve.group)[0]), 2)
+    columns = _columns(axis, centres, prior)
     trials, floor = curve.trials[rows], curve.floor[rows]
     curves = np.where(trials > 0, curve.normalised[rows], 0.0)
     a, b = curve.scale
@@ -73,7 +78,7 @@ def rises(curve: Curve, rows: NDArray[np.int64]) -> Rises:
         variance = np.maximum(counted * (1 - counted), _LEAST)
     weights = np.sqrt(trials / variance) * b * (1 - floor)[:, None]
     shares = [_shares(columns, each, weight) for each, weight in zip(curves, weights, strict=True)]
-    return Rises(axis, centres, np.array(shares))
+    return Rises(axis, prior, centres, np.array(shares))
 
 
 def _shares(columns: FloatArray, curve: FloatArray, weights: FloatArray) -> FloatArray:
@@ -83,18 +88,18 @@ def _shares(columns: FloatArray, curve: FloatArray, weights: FloatArray) -> Floa
     return np.asarray(shares / shares.sum())
 
 
-def _columns(log_snr: FloatArray, centres: FloatArray) -> FloatArray:
+def _columns(log_snr: FloatArray, centres: FloatArray, prior: float) -> FloatArray:
     """What each part of a mixture adds at each log-SNR, (n, 1 + centres + 1)."""
-    at, rise = _rise()
+    at, rise = _rise(prior)
     inner = np.interp((log_snr[:, None] - centres) / STEEPNESS, at, rise)
     return np.column_stack([np.ones(len(log_snr)), inner, np.zeros(len(log_snr))])
 
 
-@lru_cache(maxsize=1)
-def _rise() -> tuple[FloatArray, FloatArray]:
-    """The rise of two even components along log-SNR, which passes 1/2 at 0 and goes from 0 to 1."""
+@lru_cache(maxsize=100)
+def _rise(prior: float) -> tuple[FloatArray, FloatArray]:
+    """The rise of two components along log-SNR, which passes 1/2 at 0 and goes from 0 to 1."""
     log_d = np.linspace(-4.5, 3.0, 301)
-    rise = normalised_survival(np.exp(log_d), 0.5)
+    rise = normalised_survival(np.exp(log_d), prior)
     return 2 * (log_d - np.interp(0.5, rise, log_d)), (rise - rise[0]) / (rise[-1] - rise[0])
 
 
