@@ -37,7 +37,7 @@ GROWTH = 0.25
 PAIRS = 16
 """How many pairs are added at a time."""
 BESIDE = 1.4
-"""Distance in log-SNR from a decision to a look beside it: that of the edges of two components of one width."""
+"""Distance in log-SNR from a decision to a look beside it: somewhat beyond the edges of two components."""
 
 
 @dataclass(frozen=True)

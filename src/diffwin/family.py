@@ -47,6 +47,7 @@ _UNSATURATED = -5.0
 _NEVER = 40.0
 """Log-SNR that stands for one that is never reached."""
 _B = 0.5
+"""How near the centre a curve bends, in widths: about where a quarter of the rise lies, so that both edges show it."""
 BENT = 0.35
 """Standard deviation of atanh(bend) beforehand."""
 _MOST_BENT = 0.9
