@@ -4,7 +4,7 @@ A design says how many bases a prompt has and how often each is regenerated from
 design. The adaptive allocator begins with a few regenerations over the whole noise axis, then enlarges the design in
 rounds: each time by what lessens the variance of onset, decision and end most for a network row, under the
 two-component family fitted so far (an optimal design of those points, averaged over the resamples because the fit is
-uncertain; Chaloner and Larntz 1989). A round grows with what was spent, so that the data are looked at a dozen times,
+uncertain; Chaloner and Larntz 1989). A round grows with what was spent, so that the data are looked at some ten times,
 not at every trial.
 """
 
@@ -32,8 +32,10 @@ EXPLORED_SHARE = 0.05
 """The least share of the network rows that goes to levels all over the axis, whatever the fit says."""
 BASES_SHARE = 0.35
 """The share of the rows that goes to bases, from which the floors are known and on which all intervals rest."""
-GROWTH = 0.25
-"""A round spends this share of what was spent before it, or what the dearest of its moves costs."""
+GROWTH = (0.2, 0.5)
+"""The least and the greatest share of what was spent that a round adds, and what is expected to be lacking between the
+two; or what the dearest of its moves costs. Many small rounds are worse: a level that looked good by chance is left
+alone sooner, so that intervals of the same width hold less often."""
 PAIRS = 16
 """How many pairs are added at a time."""
 BESIDE = 1.4
@@ -115,7 +117,8 @@ class Adaptive:
         """
         spent = self.spent(designs)
         left = self.aim.budget - (spent - saved)
-        room = min(left, max(int(GROWTH * spent), PAIR * PAIRS * self.cost(self.grid.top)))
+        lacking = np.clip(self.expected(designs, estimates) - spent, *(share * spent for share in GROWTH))
+        room = min(left, max(int(lacking), PAIR * PAIRS * self.cost(self.grid.top)))
         before = designs
         designs, looked = self._looked_on(dict(designs), estimates, room, left)
         targets = [

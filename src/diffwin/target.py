@@ -23,7 +23,7 @@ DRAWS = 16
 LIKELY = 0.1
 """What the correlation between regenerations of one base is taken for before there are pairs enough to tell."""
 LIKELY_PAIRS = 100
-WORTH = np.array([0.3, 1.0, 0.3])
+WORTH = np.array([0.3, 1.0, 0.7])
 """What the variances of onset, decision and end count."""
 VAGUE = 1e-6
 """What is known of a centre beforehand, as information, so that a curve that no regeneration tells of can be unsure."""
