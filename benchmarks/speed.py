@@ -278,7 +278,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bases", type=int, default=92, help="bases of the designs of (a), (b) and (c)")
     parser.add_argument("--repeats", type=int, default=2, help="repeats of (b) and (c)")
     parser.add_argument("--levels", type=int, default=9, help="levels of (b) and (c)")
-    parser.add_argument("--budget", type=int, default=25_000, help="network rows of (d): as many as a run that is not told")
+    parser.add_argument("--budget", type=int, default=25_000, help="network rows of (d), those of a run not told")
     parser.add_argument("--part", type=int, default=2, help="bases on which (a) is timed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds (c) and (d) are run with")
