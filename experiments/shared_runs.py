@@ -55,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/shared-runs"), help="folder of the rows")
     parser.add_argument("--precision", type=float, default=0.3, help="half-width of every decision, in log-SNR")
-    parser.add_argument("--runs", type=int, default=16)
+    parser.add_argument("--runs", type=int, default=32)
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--quick", action="store_true", help="one run, to a half-width of 0.6")
     args = parser.parse_args()
