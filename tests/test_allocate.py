@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from diffwin.allocate import Adaptive, Aim, Even
+from diffwin.allocate import GROWTH, PAIRS, Adaptive, Aim, Even
 from diffwin.design import BLOCK, PAIR, Design
 from diffwin.errors import BadInput
 from diffwin.estimate import Estimate, estimate
@@ -97,6 +97,20 @@ def test_a_curve_that_no_regeneration_tells_of_is_unsure() -> None:
     blind = target.variance(Design.even(40, GRID.top, (), 0))
     assert (looked < 1).all()
     assert (blind > 1e5).all()
+
+
+@pytest.mark.parametrize(("short", "grows"), [(1.01, GROWTH[0]), (1.15, 1.15**2 - 1), (5.0, GROWTH[1])])
+def test_a_round_is_as_large_as_what_is_lacking(short: float, grows: float) -> None:
+    """By the square of how much too wide the interval is, within bounds."""
+    bases = Design.even(60, GRID.top, GRID.spread(9), 2)
+    found = estimate(Pairs(GRID, {"side": (10.0, 0.5)}, 3).read(bases)[0], GRID, groups=[ALL])
+    width = Adaptive(GRID, _cost, Aim(10**9, 1.0)).shortfall(found, ALL, bases)
+    allocator = Adaptive(GRID, _cost, Aim(10**9, width / short))
+    enlarged = allocator.next({"": bases}, [found])
+    assert enlarged is not None
+    spent, dearest = bases.rows(_cost), PAIR * PAIRS * _cost(GRID.top)
+    added = enlarged[""].rows(_cost) - spent
+    assert grows * spent - dearest < added <= grows * spent
 
 
 @pytest.fixture(scope="module")

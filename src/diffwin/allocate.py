@@ -117,8 +117,9 @@ class Adaptive:
         """
         spent = self.spent(designs)
         left = self.aim.budget - (spent - saved)
-        lacking = np.clip(self.expected(designs, estimates) - spent, *(share * spent for share in GROWTH))
-        room = min(left, max(int(lacking), PAIR * PAIRS * self.cost(self.grid.top)))
+        least, most = (int(share * spent) for share in GROWTH)
+        lacking = min(max(self.expected(designs, estimates) - spent, least), most)
+        room = min(left, max(lacking, PAIR * PAIRS * self.cost(self.grid.top)))
         before = designs
         designs, looked = self._looked_on(dict(designs), estimates, room, left)
         targets = [
