@@ -10,7 +10,7 @@ Writes `unseen-worlds.csv`, one row a group and run, and `unseen-worlds.md`.
 
 A status is right if it is what the exact curve says. Near a border either side is right: within 3.5 standard errors
 that a survival of this many bases has at the level that decides, or that their floor has. `too-few` is right where the
-bases drawn are too few.
+bases drawn are too few, or those of them that were regenerated.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ NEAR = 3.5
 def statuses(curve: ExactCurve, drawn: Readings) -> set[Status]:
     """The statuses that are right for one group of a run, given which bases it drew."""
     group, bases = curve.group, len(drawn.members(curve.group))
-    shares = drawn.one_hot.sum(axis=0)
-    if bases < (FEWEST_BASES if group == ALL else FEWEST_IN_GROUP):
+    shares, fewest = drawn.one_hot.sum(axis=0), FEWEST_BASES if group == ALL else FEWEST_IN_GROUP
+    if bases < fewest:
         return {Status.TOO_FEW}
     whole = len(drawn.members(ALL))
     right = {Status.TOO_FEW} if group == ALL and shares.sum() - shares.max() < FEWEST_OTHERS else set()
@@ -59,6 +59,8 @@ def statuses(curve: ExactCurve, drawn: Readings) -> set[Status]:
         right.add(Status.NO_EFFECT)
     if curve.floor >= FIXED_FLOOR + NEAR * error:
         return right
+    if np.count_nonzero(drawn.read[drawn.members(group)].any(axis=1)) < fewest:
+        return right | {Status.TOO_FEW}
     ends, behind = measured(drawn, group), drawn.behind(group)
     for end, status, sign in ((ends[-1], Status.CENSORED, 1), (ends[0], Status.UNDECIDED, -1)):
         survival, few = curve.at(drawn.log_snr[[end]])[0], behind[end]
