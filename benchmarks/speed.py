@@ -14,7 +14,7 @@ own, from the loaded model to what the probes read:
     d    diffwin, levels and bases chosen as it goes
     e    the same with --screen, which reads regenerations before their end; told beneath the table
 
-(c) and (d) are run with as many seeds as --seeds says, since one seed's half-widths scatter by a tenth or more.
+(b), (c) and (d) are run with as many seeds as --seeds says, since one seed's half-widths scatter by a tenth or more.
 Intervals come from one estimator. A contender's cost at equal half-width is its own cost times
 (its half-width / that of d)^2, the half-width being the root mean square over the decision points of all features that
 every contender located. Seconds are wall time; where other work shares the machine, read the processor seconds.
@@ -40,7 +40,7 @@ import pandas as pd
 MEASURED = ("rows", "designed", "seconds", "cpu", "outside", "outside_cpu", "memory")
 SPENT = {"rows": "network rows", "cpu": "processor seconds"}
 CONTENDERS = ("a", "a'", "b", "c", "d", "e")
-SEEDED = ("c", "d")
+SEEDED = ("b", "c", "d")
 NAMES = {
     "a": "published protocol, batch 1",
     "b": "img2img pipeline, batch a level",
@@ -281,7 +281,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--budget", type=int, default=25_000, help="network rows of (d), those of a run not told")
     parser.add_argument("--part", type=int, default=2, help="bases on which (a) is timed")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=3, help="how many seeds (c) and (d) are run with")
+    parser.add_argument("--seeds", type=int, default=3, help="how many seeds (b), (c) and (d) are run with")
     parser.add_argument("--out", type=Path, help="write all figures here as JSON")
     parser.add_argument("--quick", action="store_true", help="a few steps of a few images")
     parser.add_argument("--only", choices=CONTENDERS, help=argparse.SUPPRESS)
