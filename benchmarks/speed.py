@@ -2,6 +2,7 @@
 
 python benchmarks/speed.py
 python benchmarks/speed.py --quick            (a few steps of a few images: shows that everything runs)
+python benchmarks/speed.py --prompt "a cook" --contenders c d
 
 emoji-sd on the CPU, at one prompt that leaves the four emoji features open. Each contender works in a process of its
 own, from the loaded model to what the probes read:
@@ -37,7 +38,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-MEASURED = ("rows", "designed", "seconds", "cpu", "outside", "outside_cpu", "memory")
+MEASURED = ("rows", "calls", "designed", "seconds", "cpu", "outside", "outside_cpu", "memory")
 SPENT = {"rows": "network rows", "cpu": "processor seconds"}
 CONTENDERS = ("a", "a'", "b", "c", "d", "e")
 SEEDED = ("b", "c", "d")
@@ -56,14 +57,15 @@ class Clock:
     wall: float = 0.0
     cpu: float = 0.0
     rows: int = 0
+    calls: int = 0
     begun: tuple[float, float] = field(default_factory=lambda: (time.perf_counter(), time.process_time()))
 
     def start(self) -> None:
-        self.wall, self.cpu, self.rows = 0.0, 0.0, 0
+        self.wall, self.cpu, self.rows, self.calls = 0.0, 0.0, 0, 0
         self.begun = time.perf_counter(), time.process_time()
 
     def around(self, owner: Any, name: str, *, counts: bool = False) -> None:
-        """Time every call of a method; `counts` adds up the rows of its first argument."""
+        """Time every call of a method; `counts` counts them, and adds up the rows of their first argument."""
         inner: Callable[..., Any] = getattr(owner, name)
 
         def timed(*args: Any, **given: Any) -> Any:
@@ -73,7 +75,8 @@ class Clock:
             finally:
                 self.wall += time.perf_counter() - wall
                 self.cpu += time.process_time() - cpu
-                self.rows += len(args[0]) if counts else 0
+                if counts:
+                    self.rows, self.calls = self.rows + len(args[0]), self.calls + 1
 
         setattr(owner, name, timed)
 
@@ -81,6 +84,7 @@ class Clock:
         wall, cpu = time.perf_counter() - self.begun[0], time.process_time() - self.begun[1]
         return {
             "rows": self.rows,
+            "calls": self.calls,
             "seconds": wall,
             "cpu": cpu,
             "outside": 1 - self.wall / wall,
@@ -213,6 +217,8 @@ def table(results: dict[str, list[dict[str, Any]]]) -> pd.DataFrame:
 
     lines = []
     for key, name in NAMES.items():
+        if not results[key]:
+            continue
         told = {what: np.mean([run[what] for run in results[key]]) for what in MEASURED}
         scale = variance(key) / variance("d") * told["designed"] / told["rows"]
         lines.append(
@@ -220,6 +226,7 @@ def table(results: dict[str, list[dict[str, Any]]]) -> pd.DataFrame:
                 "": f"({key}) {name}",
                 "half-width": np.sqrt(variance(key)),
                 "rows for that of d": told["rows"] * scale,
+                "rows a network call": told["rows"] / told["calls"],
                 "ms a row": 1000 * told["seconds"] / told["rows"],
                 "cpu ms a row": 1000 * told["cpu"] / told["rows"],
                 "seconds": told["seconds"] * scale,
@@ -239,14 +246,13 @@ def table(results: dict[str, list[dict[str, Any]]]) -> pd.DataFrame:
 
 
 def row_ratios(results: dict[str, list[dict[str, Any]]]) -> str:
-    """Rows of (c) over those of (d) at equal half-width, seed by seed."""
-    pairs = zip(results["c"], results["d"], strict=True)
-    ratios = [
-        c["rows"] * sum(w**2 for w in c["widths"].values()) / (d["rows"] * sum(w**2 for w in d["widths"].values()))
-        for c, d in pairs
-        if c["widths"].keys() == d["widths"].keys()
-    ]
-    return f"rows of (c) / rows of (d), seed by seed: {', '.join(f'{each:.2f}' for each in ratios)}"
+    """Rows of (c) over those of (d) at equal half-width, seed by seed, over the features that both located."""
+    ratios = []
+    for c, d in zip(results["c"], results["d"], strict=True):
+        shared = c["widths"].keys() & d["widths"].keys()
+        of_c, of_d = (run["rows"] * sum(run["widths"][feature] ** 2 for feature in shared) for run in (c, d))
+        ratios.append(f"{of_c / of_d:.2f}" if shared else "-")
+    return f"rows of (c) / rows of (d), seed by seed: {', '.join(ratios)}"
 
 
 def screen_told(results: dict[str, list[dict[str, Any]]]) -> Iterable[str]:
@@ -282,6 +288,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--part", type=int, default=2, help="bases on which (a) is timed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds (b), (c) and (d) are run with")
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS, help="d is always run")
     parser.add_argument("--out", type=Path, help="write all figures here as JSON")
     parser.add_argument("--quick", action="store_true", help="a few steps of a few images")
     parser.add_argument("--only", choices=CONTENDERS, help=argparse.SUPPRESS)
@@ -300,7 +307,8 @@ def main() -> None:
         return
     results: dict[str, list[dict[str, Any]]] = {each: [] for each in CONTENDERS}
     for seed in range(args.seed, args.seed + args.seeds):
-        for each in CONTENDERS if seed == args.seed else SEEDED:
+        chosen = {*args.contenders, "d"} | ({"a'"} if "a" in args.contenders else set())
+        for each in (each for each in (CONTENDERS if seed == args.seed else SEEDED) if each in chosen):
             results[each].append(apart(each, args, seed))
             print(f"seed {seed}, {each:3} {results[each][-1]['seconds']:7.1f} s", flush=True)
             if args.out:
@@ -309,7 +317,9 @@ def main() -> None:
         print(
             table(results).T.to_string(float_format=lambda value: f"{value:,.3g}" if value < 100 else f"{value:,.0f}")
         )
-    print(row_ratios(results), *screen_told(results), sep="\n")
+    if results["c"]:
+        print(row_ratios(results))
+    print(*screen_told(results), sep="\n")
 
 
 if __name__ == "__main__":

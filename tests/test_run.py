@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from diffwin.job import prepare
 from diffwin.plan import Plan
 from diffwin.process.base import Samples, State
 from diffwin.process.diffusion import Diffusion
+from diffwin.process.engine import Engine
 from diffwin.process.mixture import MixtureProcess
 from diffwin.results import reversibility_gaps
 from diffwin.work import WAITING, ahead
@@ -165,6 +167,21 @@ def test_a_run_asked_for_a_precision_stops_when_every_decision_has_it(tmp_path: 
     short = [caveat for caveat in capped.findings().caveats if "was asked for and not reached" in caveat]
     assert any("so they are 10% wider" in caveat for caveat in capped.findings().caveats)
     assert [caveat.split(" in ")[0] for caveat in short] == ["A half-width of 0.01", "A half-width of 0.02"]
+
+
+def test_the_rounds_of_an_adaptive_run_keep_the_slots_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New bases and regenerations of old ones share the slots; one after the other fill 90 % of them."""
+    filled = []
+    step = Engine._step
+
+    def counted(engine: Engine, slots: Any, drawer: Any) -> None:
+        filled.append(len(slots.rows) / engine.settings.slots)
+        step(engine, slots, drawer)
+
+    monkeypatch.setattr(Engine, "_step", counted)
+    model = hypercube(tmp_path, sizes=(10.0, 3.0)).as_posix()
+    diffwin.probe(model=model, budget=20_000, steps=25, slots=32, out=tmp_path / "run")
+    assert np.mean(filled) > 0.93
 
 
 def test_an_adaptive_branch_run_has_the_states_of_any_level(tmp_path: Path) -> None:

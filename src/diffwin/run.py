@@ -9,17 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from diffwin.job import prepare
 from diffwin.ledger import Ledger
 from diffwin.plan import Plan
 from diffwin.results import Run
 from diffwin.settled import Seal, folder_of
-
-if TYPE_CHECKING:
-    pass
-
-from diffwin.job import prepare
 from diffwin.work import Progress, Work
 
 

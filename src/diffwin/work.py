@@ -21,6 +21,7 @@ from diffwin.estimate import Estimate, estimate
 from diffwin.job import Job
 from diffwin.ledger import Ledger, Sample
 from diffwin.pictures import load_pictures
+from diffwin.queue import Queue
 from diffwin.reading import chunks, read_samples, readings_by
 from diffwin.screen import calibrate
 from diffwin.screening import Screening
@@ -128,22 +129,25 @@ class Work:
 
     def _carry_out(self, designs: Mapping[str, Design]) -> None:
         """Make the bases and regenerations of some designs that are not there yet."""
-        keep, cost = self._keep(designs), self.job.process.cost
+        process, keep = self.job.process, self._keep(designs)
         bases: list[Base] = []
         walks: list[Iterator[Trial]] = []
+        lost: list[Base] = []
         left = 0
         for prompt, design in designs.items():
             done = self.ledger.done(prompt, self.features)
             bases += [Base(prompt, int(index)) for index in self._bases_lacking(prompt, design, done, keep)]
-            left += sum(len(part) * cost(int(part[0, 1])) for part in design.lacking(done) if len(part))
-            walks.append(self._trials(prompt, design.lacking(done)))
-        spent = self.job.process.evaluations - self._start
-        self._total = max(self._total, spent + left + len(bases) * cost(self.job.process.grid.top))
-        self._write_all(map(_as_finished, self.job.process.sample(bases, keep)))
+            lost += [Base(prompt, index) for index in self.ledger.lost(prompt)]
+            left += sum(len(part) * process.cost(int(part[0, 1])) for part in design.lacking(done) if len(part))
+            walks.append(_trials(prompt, design.lacking(done)))
+        spent = process.evaluations - self._start
+        self._total = max(self._total, spent + left + len(bases) * process.cost(process.grid.top))
         noisiest_first = heapq.merge(*walks, key=lambda trial: -trial.level)  # no long walk is left alone at the end
+        queue = Queue(bases, noisiest_first, lost)
         screen = self._screen(designs) if self.job.plan.screen else None
-        again = self.job.process.regenerate(noisiest_first, self._state, self.job.plan.mode, screen)
-        self._write_all(Finished(trial, state) for trial, state in again)
+        while queue.left:  # slots run dry where all that is left waits for bases that are finished, not yet written
+            made = process.make(queue, self._state, self.job.plan.mode, keep, screen)
+            self._write_all(map(_as_finished, made), queue)
 
     def _bases_lacking(
         self, prompt: str, design: Design, done: NDArray[np.int64], keep: Collection[int]
@@ -156,14 +160,6 @@ class Work:
                 [base for base in there.tolist() if all((base, level) in kept for level in keep)], np.int64
             )
         return np.setdiff1d(np.arange(design.bases), there)
-
-    def _trials(self, prompt: str, lacking: Iterable[NDArray[np.int64]]) -> Iterator[Trial]:
-        """The regenerations (n, 3) of all bases but those that were lost."""
-        lost = self.ledger.lost(prompt)
-        for part in lacking:
-            for base, level, repeat in part.tolist():
-                if base not in lost:
-                    yield Trial(prompt, base, level, repeat)
 
     def _read_again(self) -> None:
         """Let new probes read the pictures that are kept, but for those that a screen ended for others' sake."""
@@ -178,11 +174,14 @@ class Work:
         level = trial.level if self.job.plan.mode is Mode.BRANCH else 0
         return torch.from_numpy(self._held_state(trial.prompt, trial.base, level))
 
-    def _write_all(self, finished: Iterable[Finished]) -> None:
+    def _write_all(self, finished: Iterable[Finished], queue: Queue) -> None:
         """Decode and read chunk by chunk, beside the network where that runs on a CUDA device; record here."""
         beside = self.job.process.device.startswith("cuda")
         for chunk, samples in ahead(self._samples, chunks(finished, CHUNK), beside=beside):
             self.ledger.add(samples, [kept for each in chunk for kept in each.states])
+            for each in samples:
+                if each.trial.level == 0:
+                    queue.on_record(each.trial.of, lost=each.missing is not None)
             self.progress(self.job.process.evaluations - self._start, self._total)
 
     def _samples(self, finished: Sequence[Finished]) -> list[Sample]:
@@ -201,11 +200,18 @@ class Finished:
     states: tuple[tuple[Base, int, NDArray[Any]], ...] = ()
 
 
-def _as_finished(made: Generation) -> Finished:
+def _as_finished(made: Generation | tuple[Trial, State]) -> Finished:
     """A base stands in the ledger at level 0 of itself."""
+    if isinstance(made, tuple):
+        return Finished(*made)
     states = {0: made.state, **made.passed}
     kept = tuple((made.base, level, state.numpy()) for level, state in states.items())
     return Finished(Trial(made.base.prompt, made.base.index, 0, 0), made.state, kept)
+
+
+def _trials(prompt: str, lacking: Iterable[NDArray[np.int64]]) -> Iterator[Trial]:
+    """The regenerations (n, 3) of one prompt."""
+    return (Trial(prompt, base, level, repeat) for part in lacking for base, level, repeat in part.tolist())
 
 
 def ahead(work: Callable[[T], U], items: Iterable[T], *, beside: bool) -> Iterator[tuple[T, U]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 
 from diffwin.keys import Key
 from diffwin.levels import vp_grid
-from diffwin.process.base import Process, Samples, State
+from diffwin.process.base import Generation, Process, Samples, State
 from diffwin.process.diffusion import Diffusion, Identity
 from diffwin.process.engine import Engine, Row, Settings
 from diffwin.process.solvers import SOLVERS, Table, Walk, build
@@ -133,6 +133,46 @@ def test_a_finished_row_leaves_and_a_waiting_one_takes_its_slot() -> None:
     full = [size == 5 for size in spy.sizes]
     assert all(full[: -max(trial.level for trial in TRIALS)])
     assert spy.sizes == sorted(spy.sizes, reverse=True)
+
+
+def test_bases_and_regenerations_share_slots_and_are_what_they_are_alone() -> None:
+    """One stream, in which each regeneration waits for its base."""
+    spy, bases = Spy(), [Base("", i) for i in range(7)]
+    alone = {each.base: each for each in process().sample(bases, keep=(2,))}
+    again = dict(process().regenerate(TRIALS, lambda trial: alone[trial.of].state, Mode.RENOISE))
+    finished: dict[Base, torch.Tensor] = {}
+    waiting = sorted(TRIALS, key=lambda trial: -trial.level)
+
+    def stream() -> Iterator[Base | Trial | None]:
+        yield from bases
+        while waiting:
+            ready = next((trial for trial in waiting if trial.of in finished), None)
+            if ready is not None:
+                waiting.remove(ready)
+            yield ready
+
+    made = process(slots=5, network=spy)
+    for each in made.make(stream(), lambda trial: finished[trial.of], Mode.RENOISE, keep=(2,)):
+        if isinstance(each, Generation):
+            finished[each.base] = each.state
+            torch.testing.assert_close(each.state, alone[each.base].state, rtol=0, atol=1e-5)
+            torch.testing.assert_close(each.passed[2], alone[each.base].passed[2], rtol=0, atol=1e-5)
+        else:
+            torch.testing.assert_close(each[1], again.pop(each[0]), rtol=0, atol=1e-4)
+    assert not again
+    assert len(finished) == len(bases)
+    # five bases finish at once, and regenerations ride with the other two: slots run out only at the end
+    assert all(size == 5 for size in spy.sizes[: -max(trial.level for trial in TRIALS)])
+
+
+def test_a_stream_with_nothing_for_now_is_asked_again_while_rows_are_under_way() -> None:
+    told: list[Base | None] = [Base("", 0), None, None, Base("", 1), None]
+    asked = iter(told)
+    made = process(slots=4)
+    first = list(made.make(asked, clean, Mode.RENOISE))
+    assert [each.base.index for each in first if isinstance(each, Generation)] == [0, 1]
+    assert list(asked) == []
+    assert list(made.make(iter([None, Base("", 2)]), clean, Mode.RENOISE)) == []  # nothing is under way: it ends
 
 
 def test_trials_are_taken_only_as_slots_come_free() -> None:

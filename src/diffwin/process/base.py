@@ -85,6 +85,17 @@ class Process(Protocol):
     def sample(self, bases: Iterable[Base], keep: Sequence[int] = ()) -> Iterator[Generation]:
         """Fresh generations, in the order they finish, with the states at the levels of `keep`."""
 
+    def make(
+        self,
+        wanted: Iterable[Base | Trial | None],
+        states: States,
+        mode: Mode,
+        keep: Sequence[int] = (),
+        screen: Screen | None = None,
+    ) -> Iterator[Generation | tuple[Trial, State]]:
+        """`sample` and `regenerate` in the same slots. None says that nothing can be begun before something under way
+        has finished; should nothing be under way then, this ends."""
+
     def erase(self, state: State, trial: Trial) -> State:
         """x_t ~ q(x_t | x_0 = state) at the trial's level, by the trial's own noise; level 0 is the identity."""
 

@@ -80,8 +80,26 @@ class Diffusion(ABC):
     def sample(self, bases: Iterable[Base], keep: Sequence[int] = ()) -> Iterator[Generation]:
         kept = frozenset(keep)
         for row, state in self.engine.walk(self._fresh(base, kept) for base in bases):
-            assert isinstance(row.job, Base)
-            yield Generation(row.job, state, row.passed)
+            yield _generation(row, state)
+
+    def make(
+        self,
+        wanted: Iterable[Base | Trial | None],
+        states: States,
+        mode: Mode,
+        keep: Sequence[int] = (),
+        screen: Screen | None = None,
+    ) -> Iterator[Generation | tuple[Trial, State]]:
+        kept = frozenset(keep)
+
+        def begun(one: Base | Trial | None) -> Row | None:
+            if isinstance(one, Trial):
+                return self._row(one, states(one), mode)
+            return None if one is None else self._fresh(one, kept)
+
+        rows = map(begun, wanted)
+        for row, state in self.engine.walk(rows) if screen is None else screened(self.engine, rows, screen):
+            yield (row.job, state) if isinstance(row.job, Trial) else _generation(row, state)
 
     def _fresh(self, base: Base, keep: frozenset[int]) -> Row:
         key, top = Key.of_base(self.seed, base), self.grid.top
@@ -98,10 +116,9 @@ class Diffusion(ABC):
     def regenerate(
         self, trials: Iterable[Trial], states: States, mode: Mode, screen: Screen | None = None
     ) -> Iterator[tuple[Trial, State]]:
-        rows = (self._row(trial, states(trial), mode) for trial in trials)
-        for row, state in self.engine.walk(rows) if screen is None else screened(self.engine, rows, screen):
-            assert isinstance(row.job, Trial)
-            yield row.job, state
+        for made in self.make(trials, states, mode, screen=screen):
+            assert not isinstance(made, Generation)
+            yield made
 
     def _row(self, trial: Trial, state: State, mode: Mode) -> Row:
         start = self.erase(state, trial) if mode is Mode.RENOISE else state
@@ -147,3 +164,8 @@ class Diffusion(ABC):
             where="--probe truth",
             cure="truth probes read mixtures and image sets only",
         )
+
+
+def _generation(row: Row, state: State) -> Generation:
+    assert isinstance(row.job, Base)
+    return Generation(row.job, state, row.passed)

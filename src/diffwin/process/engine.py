@@ -100,11 +100,11 @@ class Engine:
         self._spread = None if table.spread is None else torch.as_tensor(table.spread, dtype=settings.dtype, **put)
 
     @torch.inference_mode()
-    def walk(self, rows: Iterable[Row]) -> Iterator[tuple[Row, State]]:
+    def walk(self, rows: Iterable[Row | None]) -> Iterator[tuple[Row, State]]:
         """Each row with its finished state on the CPU, in the order they finish.
 
-        `rows` is asked again at each step with a vacant slot, so that it may say that there is none and have some
-        later, while others are under way.
+        `rows` is asked again at each step with a vacant slot, so that it may say by None, or by its end, that there is
+        none now and have some later, while others are under way.
         """
         waiting, slots = iter(rows), _Slots(self.settings)
         leaving: deque[_Leaving] = deque()
@@ -214,7 +214,7 @@ class _Slots:
             there = there.pin_memory()
         return there.to(self.settings.device, non_blocking=self.asynchronous)
 
-    def fill(self, waiting: Iterator[Row]) -> Iterator[tuple[Row, State]]:
+    def fill(self, waiting: Iterator[Row | None]) -> Iterator[tuple[Row, State]]:
         """Take rows until every slot is full; one that is where it stops passes through."""
         open_slots = deque([*self._vacant, *range(len(self.rows), self.settings.slots)])
         taken: dict[int, Row] = {}

@@ -19,8 +19,9 @@ SHOWN = 32
 """Rows that are looked at together."""
 
 
-def screened(engine: Engine, rows: Iterator[Row], screen: Screen) -> Iterator[tuple[Row, State]]:
-    """The rows of trials that are carried to the clean end, with their states, in the order they finish."""
+def screened(engine: Engine, rows: Iterator[Row | None], screen: Screen) -> Iterator[tuple[Row, State]]:
+    """The rows that are carried to the clean end, with their states, in the order they finish; all but those of trials
+    are."""
     feed = _Feed(rows, screen)
     while feed.more():
         for row, state in engine.walk(feed):
@@ -35,7 +36,7 @@ def screened(engine: Engine, rows: Iterator[Row], screen: Screen) -> Iterator[tu
 class _Feed:
     """Rows to walk: those that go on, then new ones. It may be empty now and have rows again after a look."""
 
-    rows: Iterator[Row]
+    rows: Iterator[Row | None]
     screen: Screen
     parked: list[tuple[Row, State]] = field(default_factory=list)
     going_on: deque[Row] = field(default_factory=deque)
@@ -43,14 +44,14 @@ class _Feed:
     def __iter__(self) -> _Feed:
         return self
 
-    def __next__(self) -> Row:
+    def __next__(self) -> Row | None:
         if self.going_on:
             return self.going_on.popleft()
         row = next(self.rows)
-        return replace(row, stop=self._next_stop(row))
+        return None if row is None else replace(row, stop=self._next_stop(row))
 
     def more(self) -> bool:
-        """Whether a row is left, with one drawn to see."""
+        """Whether a row can be begun now, with one drawn to see."""
         first = next(self, None)
         if first is not None:
             self.going_on.appendleft(first)
@@ -75,7 +76,8 @@ class _Feed:
                 self.going_on.append(replace(here, stop=self._next_stop(here)))
 
     def _next_stop(self, row: Row) -> int:
-        return max((look for look in self.screen.looks(_trial(row)) if look < row.level), default=0)
+        looks = self.screen.looks(row.job) if isinstance(row.job, Trial) else ()
+        return max((look for look in looks if look < row.level), default=0)
 
 
 def _trial(row: Row) -> Trial:
