@@ -22,7 +22,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -156,11 +156,15 @@ def flops_a_row(unet: Any, device: str) -> float:
 
 def ours(model: Model, size: Size, device: str, slots: int, compiled: bool, folder: Path) -> Callable[[int], int]:
     """diffwin's loop: a function of the number of bases that returns how many pictures it made."""
+    from diffwin.process.base import Generation, State
     from diffwin.process.choices import Choices, Source
     from diffwin.process.prompts import Conditions, PromptReader, TextEncoder
     from diffwin.process.schedule import Schedule
     from diffwin.process.stable import Parts, StableDiffusionProcess
+    from diffwin.queue import Queue
+    from diffwin.reading import chunks
     from diffwin.trials import Base, Mode, Trial
+    from diffwin.work import CHUNK
 
     dtype = model.unet.dtype
     choices = Choices("ddpm", size.steps, GUIDANCE, device=device, dtype=dtype, slots=slots, compiled=compiled)
@@ -173,16 +177,18 @@ def ours(model: Model, size: Size, device: str, slots: int, compiled: bool, fold
     )
 
     def make(bases: int) -> int:
-        clean = {each.base.index: each.state for each in process.sample(Base(PROMPT, i) for i in range(bases))}
-        shown = len(process.render(list(clean.values())))
         trials = [Trial(PROMPT, base, level, 0) for level in reversed(size.levels) for base in range(bases)]
-        done = []
-        for _, state in process.regenerate(trials, lambda trial: clean[trial.base], Mode.RENOISE):
-            done.append(state)
-            if len(done) == 32:
-                shown += len(process.render(done))
-                done = []
-        return shown + (len(process.render(done)) if done else 0)
+        queue = Queue([Base(PROMPT, base) for base in range(bases)], trials)
+        clean: dict[int, State] = {}
+
+        def states() -> Iterator[State]:
+            for each in process.make(queue, lambda trial: clean[trial.base], Mode.RENOISE):
+                if isinstance(each, Generation):
+                    clean[each.base.index] = each.state
+                    queue.on_record(each.base, lost=False)
+                yield each.state if isinstance(each, Generation) else each[1]
+
+        return sum(len(process.render(chunk)) for chunk in chunks(states(), CHUNK))
 
     return make
 

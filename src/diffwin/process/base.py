@@ -93,16 +93,16 @@ class Process(Protocol):
         keep: Sequence[int] = (),
         screen: Screen | None = None,
     ) -> Iterator[Generation | tuple[Trial, State]]:
-        """`sample` and `regenerate` in the same slots. None says that nothing can be begun before something under way
-        has finished; should nothing be under way then, this ends."""
+        """`sample` and `regenerate` in the same slots, without the trials that the screen ends.
+
+        None among what is wanted says that nothing can be begun before something under way has finished; it is asked
+        again then, and this ends if nothing is under way."""
 
     def erase(self, state: State, trial: Trial) -> State:
         """x_t ~ q(x_t | x_0 = state) at the trial's level, by the trial's own noise; level 0 is the identity."""
 
-    def regenerate(
-        self, trials: Iterable[Trial], states: States, mode: Mode, screen: Screen | None = None
-    ) -> Iterator[tuple[Trial, State]]:
-        """Finished samples of the trials, in the order they finish, but for those that the screen has ended."""
+    def regenerate(self, trials: Iterable[Trial], states: States, mode: Mode) -> Iterator[tuple[Trial, State]]:
+        """Finished samples of the trials, in the order they finish."""
 
     def estimate(self, states: Sequence[State], level: int, prompts: Sequence[str]) -> list[State]:
         """The network's x0hat of noisy states at one level, each told its prompt; no guidance, one row each."""

@@ -113,10 +113,8 @@ class Diffusion(ABC):
         alpha, sigma = self.grid.alpha[trial.level], self.grid.sigma[trial.level]
         return float(alpha) * state + float(sigma) * noise.to(state)
 
-    def regenerate(
-        self, trials: Iterable[Trial], states: States, mode: Mode, screen: Screen | None = None
-    ) -> Iterator[tuple[Trial, State]]:
-        for made in self.make(trials, states, mode, screen=screen):
+    def regenerate(self, trials: Iterable[Trial], states: States, mode: Mode) -> Iterator[tuple[Trial, State]]:
+        for made in self.make(trials, states, mode):
             assert not isinstance(made, Generation)
             yield made
 
