@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from diffwin import queue
@@ -45,16 +47,16 @@ def test_only_so_many_are_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "HELD", 2)
     taken = []
 
-    def stream() -> object:
+    def stream() -> Iterator[Trial]:
         for trial in _trials((NEW, 9), (NEW, 8), (NEW, 7), (OLD, 6)):
             taken.append(trial)
             yield trial
 
-    made = Queue([NEW], stream())  # type: ignore[arg-type]
+    made = Queue([NEW], stream())
     assert [next(made) for _ in range(3)] == [NEW, None, None]
     assert len(taken) == 2
     made.on_record(NEW, lost=False)
-    assert [trial.level for trial in made if trial is not None] == [9, 8, 7, 6]  # type: ignore[union-attr]
+    assert list(made) == _trials((NEW, 9), (NEW, 8), (NEW, 7), (OLD, 6))
 
 
 def test_nothing_to_do_is_at_its_end() -> None:

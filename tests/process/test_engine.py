@@ -16,6 +16,7 @@ from diffwin.process.base import Generation, Process, Samples, State
 from diffwin.process.diffusion import Diffusion, Identity
 from diffwin.process.engine import Engine, Row, Settings
 from diffwin.process.solvers import SOLVERS, Table, Walk, build
+from diffwin.queue import Queue
 from diffwin.trials import Base, Mode, Trial
 
 STEPS, SHAPE = 8, (2, 3)
@@ -356,6 +357,21 @@ def test_noise_drawn_on_a_thread_and_rows_handed_over_late_change_nothing(steps_
         assert torch.equal(found[trial], expected[trial])
     late, prompt = (dict(_passed(made)) for made in (beside, here))
     assert late == prompt
+
+
+@pytest.mark.parametrize("steps_late", [0, 1, 3])
+def test_what_waits_for_rows_handed_over_late_is_begun_all_the_same(steps_late: int) -> None:
+    """All bases leave the slots at one step; nothing else is in them when they are handed over."""
+    made, bases = process(slots=4), [Base("", index) for index in range(4)]
+    made.engine.steps_late = steps_late
+    queue, states, back = Queue(bases, TRIALS), dict[Base, torch.Tensor](), []
+    for each in made.make(queue, lambda trial: states[trial.of], Mode.RENOISE):
+        if isinstance(each, Generation):
+            states[each.base] = each.state
+            queue.on_record(each.base, lost=False)
+        else:
+            back.append(each[0])
+    assert sorted(back) == sorted(TRIALS)
 
 
 def _passed(made: Diffusion) -> Iterable[tuple[Base, list[tuple[int, list[float]]]]]:

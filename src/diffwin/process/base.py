@@ -96,7 +96,8 @@ class Process(Protocol):
         """`sample` and `regenerate` in the same slots, without the trials that the screen ends.
 
         None among what is wanted says that nothing can be begun before something under way has finished; it is asked
-        again then, and this ends if nothing is under way."""
+        again then, and this ends if nothing is under way.
+        """
 
     def erase(self, state: State, trial: Trial) -> State:
         """x_t ~ q(x_t | x_0 = state) at the trial's level, by the trial's own noise; level 0 is the identity."""

@@ -111,14 +111,13 @@ class Engine:
         with ThreadPoolExecutor(1, "noise") if self.draws_beside else nullcontext() as drawer:
             while True:
                 yield from slots.fill(waiting)
-                if not slots.rows:
+                if slots.rows:
+                    self._step(slots, drawer)
+                    leaving.append(slots.leave())
+                elif not leaving:
                     break
-                self._step(slots, drawer)
-                leaving.append(slots.leave())
-                if len(leaving) > self.steps_late:
-                    yield from leaving.popleft().hand_over()
-        for each in leaving:
-            yield from each.hand_over()
+                if len(leaving) > self.steps_late or not slots.rows:
+                    yield from leaving.popleft().hand_over()  # others may have waited for these
 
     @torch.inference_mode()
     def estimate(self, x: torch.Tensor, level: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
